@@ -1,0 +1,96 @@
+//! Where a customer listens.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use url::Url;
+
+use crate::{
+    application::Metadata,
+    clock::Timestamp,
+    id::{ApplicationId, EndpointId, OrganizationId, SecretId},
+    name::{Channel, EventTypeName, Uid},
+    retry::RetrySchedule,
+    signature::SigningSecret,
+};
+
+/// Most unexpired old secrets beside the newest one.
+pub const MAX_OLD_SECRETS: usize = 10;
+
+/// A signing secret and until when it signs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EndpointSecret {
+    /// Named by attempts that were signed with it.
+    pub id: SecretId,
+    /// The key itself.
+    pub secret: Arc<SigningSecret>,
+    /// `None` for the newest one; a rotated one signs until then.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for EndpointSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EndpointSecret").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Where a customer listens, and what of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The environment.
+    pub org: OrganizationId,
+    /// The customer.
+    pub app: ApplicationId,
+    /// Ours.
+    pub id: EndpointId,
+    /// The caller's; unique in the application.
+    pub uid: Option<Uid>,
+    /// Where to. May carry basic-auth credentials, which are sent and never shown: see
+    /// [`shown_url`].
+    pub url: Url,
+    /// For people.
+    pub description: String,
+    /// Most attempts per second; excess waits.
+    pub throttle_rate: Option<u16>,
+    /// The API's `version`: kept and echoed.
+    pub version: u16,
+    /// Paused: what is pending stays and goes on once enabled.
+    pub disabled: bool,
+    /// Only these event types; `None` is all.
+    pub event_types: Option<Vec<EventTypeName>>,
+    /// Only messages with one of these channels; `None` is all.
+    pub channels: Option<Vec<Channel>>,
+    /// The caller's labels.
+    pub metadata: Metadata,
+    /// Sent with every attempt.
+    pub headers: BTreeMap<String, String>,
+    /// Newest first.
+    pub secrets: Vec<EndpointSecret>,
+    /// Overrides the event type's and the server's.
+    pub retry_schedule: Option<RetrySchedule>,
+    /// When the present run of failures began; `None` while it answers.
+    pub first_failure_at: Option<Timestamp>,
+    /// Counts its changes; an attempt names the revision it was made with.
+    pub revision: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed by somebody.
+    pub updated_at: Timestamp,
+}
+
+impl Endpoint {
+    /// The secrets that sign at `now`, newest first.
+    pub fn valid_secrets(&self, now: Timestamp) -> impl Iterator<Item = &EndpointSecret> {
+        self.secrets.iter().filter(move |s| s.expires_at.is_none_or(|end| end > now))
+    }
+}
+
+/// `url` as it may be shown: the password of basic-auth credentials is replaced by `****`.
+pub fn shown_url(url: &Url) -> String {
+    if url.password().is_none() {
+        return url.as_str().to_owned();
+    }
+    let mut shown = url.clone();
+    // Cannot fail: a URL that has a password can be given another.
+    let _ = shown.set_password(Some("****"));
+    shown.into()
+}

@@ -1,0 +1,69 @@
+//! One event, as it was accepted. It never changes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{
+    clock::Timestamp,
+    id::{ApplicationId, MessageId, OrganizationId},
+    name::{Channel, EventTypeName, Tag, Uid},
+};
+
+/// Where a message came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Posted by the product.
+    Api,
+    /// Received by a source.
+    Source,
+    /// Made by Hookwright itself: an operational webhook.
+    Operational,
+}
+
+/// What is delivered: bytes, not JSON. JSON is the API's view of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// As accepted, to the byte.
+    pub bytes: Bytes,
+    /// Sent as `content-type`.
+    pub content_type: Arc<str>,
+    /// Headers that came with it and go with it (chosen ones of received events).
+    pub headers: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl Body {
+    /// A JSON text.
+    pub fn json(bytes: Bytes) -> Self {
+        Self { bytes, content_type: "application/json".into(), headers: Vec::new() }
+    }
+}
+
+/// One event of one application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The environment.
+    pub org: OrganizationId,
+    /// The customer it is about.
+    pub app: ApplicationId,
+    /// The same in every delivery and retry: what receivers de-duplicate by.
+    pub id: MessageId,
+    /// The caller's own id of the event.
+    pub event_id: Option<Uid>,
+    /// What kind of event.
+    pub event_type: EventTypeName,
+    /// Endpoints with channels get it only if they share one.
+    pub channels: Vec<Channel>,
+    /// To search by.
+    pub tags: Vec<Tag>,
+    /// `None` once its retention has passed or it was expunged.
+    pub body: Option<Body>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// Not before then.
+    pub deliver_at: Option<Timestamp>,
+    /// When the payload goes.
+    pub expires_at: Timestamp,
+}

@@ -1,0 +1,99 @@
+//! Rate limits: the generic cell rate algorithm (ITU-T I.371), which spaces starts evenly and needs
+//! one number per limit.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// A burst is what this much time earns, and at least one.
+const BURST_WINDOW: Duration = Duration::from_millis(50);
+
+/// A limit of so many starts per second. Excess is told when to come again; nothing is dropped.
+#[derive(Clone, Debug)]
+pub struct Throttle {
+    /// Nanoseconds between starts at the full rate.
+    interval: i64,
+    /// Nanoseconds that starts may run ahead.
+    tolerance: i64,
+    /// Theoretical arrival time of the next start, in nanoseconds since the Unix epoch.
+    next: i64,
+}
+
+impl Throttle {
+    /// At most `per_second` starts a second (at least 1), with a burst of `max(1, 50 ms of the rate)`.
+    pub fn new(per_second: u16) -> Self {
+        let rate = i64::from(per_second.max(1));
+        let interval = 1_000_000_000 / rate;
+        let burst = (rate * BURST_WINDOW.as_millis() as i64 / 1_000).max(1);
+        Self { interval, tolerance: (burst - 1) * interval, next: 0 }
+    }
+
+    /// Takes a start at `now`, or says when there is one to take.
+    pub fn take(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+        self.ready_at(now)?;
+        let nanos = now.as_micros() * 1_000;
+        self.next = self.next.max(nanos) + self.interval;
+        Ok(())
+    }
+
+    /// Whether a start could be taken at `now`, and if not, when.
+    pub fn ready_at(&self, now: Timestamp) -> Result<(), Timestamp> {
+        let earliest = self.next - self.tolerance;
+        if earliest <= now.as_micros() * 1_000 {
+            return Ok(());
+        }
+        // Round up: a microsecond early would be told to come again.
+        Err(Timestamp::from_micros(earliest.saturating_add(999) / 1_000))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Starts a saturated caller gets in each second when it comes every `step`.
+    fn run(rate: u16, step: Duration, secs: u64) -> Vec<u32> {
+        let mut throttle = Throttle::new(rate);
+        let start = Timestamp::from_secs(1_790_000_000);
+        let mut per_second = vec![0; secs as usize];
+        let mut now = start;
+        while now.since(start) < Duration::from_secs(secs) {
+            while throttle.take(now).is_ok() {
+                per_second[now.since(start).as_secs() as usize] += 1;
+            }
+            now = now.plus(step);
+        }
+        per_second
+    }
+
+    #[test]
+    fn holds_the_rate_and_uses_it() {
+        for rate in [1u16, 7, 50, 500, 3_000, 5_000, 65_535] {
+            for step in [Duration::from_micros(500), Duration::from_millis(20)] {
+                let starts = run(rate, step, 12);
+                let burst = (u32::from(rate) / 20).max(1);
+                assert!(starts[0] <= u32::from(rate) + burst, "{rate}: {starts:?}");
+                let ten: u32 = starts[2..].iter().sum();
+                let most = u32::from(rate) * 10;
+                // A window of whole seconds may catch one start more than its share at an edge.
+                assert!(ten <= most + 1 + most / 10_000, "{rate} {step:?}: {ten}");
+                assert!(ten + 1 >= most - most / 100, "{rate} {step:?}: {ten}");
+            }
+        }
+    }
+
+    #[test]
+    fn idle_time_earns_no_more_than_a_burst() {
+        let mut throttle = Throttle::new(1_000);
+        let mut now = Timestamp::from_secs(1_790_000_000);
+        assert!(throttle.take(now).is_ok());
+        now = now.plus(Duration::from_secs(3_600));
+        let mut got = 0;
+        while throttle.take(now).is_ok() {
+            got += 1;
+        }
+        assert_eq!(got, 50);
+        let at = throttle.ready_at(now).expect_err("used up");
+        assert_eq!(at.since(now), Duration::from_millis(1));
+    }
+}

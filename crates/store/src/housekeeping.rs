@@ -1,0 +1,79 @@
+//! Keeping it small, whole and safe.
+
+use async_trait::async_trait;
+use domain::clock::Timestamp;
+
+use crate::Result;
+
+/// What retention takes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetentionLimits {
+    /// The moment.
+    pub now: Timestamp,
+    /// Messages, deliveries and attempts older than this go; work that remains keeps its message.
+    pub history_before: Timestamp,
+    /// Most rows of a kind per call, so that other writes get their turn.
+    pub rows: usize,
+}
+
+/// What one step of retention did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Payloads removed.
+    pub payloads: usize,
+    /// Messages removed.
+    pub messages: usize,
+    /// Deliveries' records removed.
+    pub deliveries: usize,
+    /// Attempts removed.
+    pub attempts: usize,
+    /// Claims and saved answers removed.
+    pub claims: usize,
+    /// Pending deliveries ended because their payload's time was over.
+    pub expired: usize,
+    /// Whether a bound was reached and there is more to take away now.
+    pub more: bool,
+}
+
+/// How full a store is, and how it fares: for metrics and health.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Bytes of its write-ahead log.
+    pub wal_bytes: u64,
+    /// Rows of work that remains.
+    pub pending: u64,
+    /// Due time of the oldest work that remains.
+    pub oldest_due: Option<Timestamp>,
+    /// Accepted, not ended and not scheduled: must be 0. Counted by [`Housekeeping::check`].
+    pub unscheduled: u64,
+    /// Whether it takes no new work for want of room.
+    pub full: bool,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// What was looked at, a line each, for people.
+    pub facts: Vec<String>,
+    /// What is wrong, a line each. Empty is clean.
+    pub problems: Vec<String>,
+}
+
+/// Retention, backup, integrity.
+#[async_trait]
+pub trait Housekeeping: Send + Sync {
+    /// One bounded step of retention, at low priority.
+    async fn sweep(&self, limits: RetentionLimits) -> Result<Swept>;
+
+    /// How it fares.
+    async fn stats(&self) -> Result<StoreStats>;
+
+    /// Whether it answers.
+    async fn ping(&self) -> Result<()>;
+
+    /// Checks that what is stored is whole: no delivery pending without a due row, none due without
+    /// a record, each message as many deliveries as it was routed to.
+    async fn check(&self) -> Result<CheckReport>;
+}

@@ -1,0 +1,31 @@
+//! What is kept: traits named by use. Each method is one atomic act; batches are the normal form and
+//! a single item is a batch of one. An item's own fault never fails the others of its batch.
+//!
+//! [`suite`] is the contract in executable form: every store runs it.
+
+pub mod catalog;
+pub mod deliveries;
+pub mod error;
+pub mod history;
+pub mod housekeeping;
+pub mod publish;
+#[cfg(feature = "suite")]
+pub mod suite;
+pub mod tasks;
+pub mod tokens;
+pub mod vault;
+
+pub use catalog::Catalog;
+pub use deliveries::Deliveries;
+pub use error::{Result, StoreError};
+pub use history::History;
+pub use housekeeping::Housekeeping;
+pub use publish::Publish;
+pub use tasks::Tasks;
+pub use tokens::Tokens;
+
+/// Everything a store does.
+pub trait Store: Catalog + Tokens + Publish + Deliveries + History + Tasks + Housekeeping {}
+
+impl<T> Store for T where T: Catalog + Tokens + Publish + Deliveries + History + Tasks + Housekeeping
+{}
