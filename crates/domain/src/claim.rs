@@ -2,6 +2,11 @@
 
 use aws_lc_rs::digest;
 
+use crate::{
+    id::{ApplicationId, OrganizationId},
+    name::Uid,
+};
+
 /// What a claim is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -29,5 +34,10 @@ impl ClaimKey {
         let mut key = [0; 16];
         key.copy_from_slice(&context.finish().as_ref()[..16]);
         Self(key)
+    }
+
+    /// The key of an event id, unique per application: also how a message is found by it.
+    pub fn event_id(org: &OrganizationId, app: &ApplicationId, event_id: &Uid) -> Self {
+        Self::new(ClaimKind::EventId, &[org.raw(), app.raw(), event_id.as_str().as_bytes()])
     }
 }

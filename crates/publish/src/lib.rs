@@ -1,1 +1,14 @@
-//! TODO
+//! One way in: route → commit → (route again what came back stale) → hand over. Serves the API, the
+//! gateway for received events, and the engine itself for operational webhooks.
+
+pub mod catalogue;
+pub mod handover;
+pub mod operational;
+pub mod publisher;
+pub mod schema;
+
+pub use catalogue::{ApplicationCatalogue, Catalogues, OrganizationCatalogue, PreparedEndpoint};
+pub use handover::{Handover, Hot};
+pub use publisher::{
+    Accepted, Draft, DraftClaim, PublishError, PublishOptions, Publisher, Rejected,
+};

@@ -1,0 +1,91 @@
+//! Operational webhooks go down our own road: as messages of the management organization, to the
+//! application whose uid is the tenant's organization id. Where there is none, nobody listens.
+
+use bytes::Bytes;
+use domain::{
+    application::Application,
+    endpoint::Endpoint,
+    id::{ApplicationId, OrganizationId},
+    message::{Body, Origin},
+    name::{Ref, Uid},
+    operational::{OperationalEvent, Subject},
+};
+use store::{StoreError, publish::NewMessage};
+
+use crate::publisher::{Draft, PublishError, Publisher};
+
+impl Publisher {
+    /// The message that tells of `event`, routed and ready to be committed with what caused it;
+    /// `None` if nobody listens. `event_id` is that of the message it is about.
+    pub async fn operational(
+        &self,
+        application: &Application,
+        endpoint: &Endpoint,
+        event: &OperationalEvent,
+        event_id: Option<&Uid>,
+    ) -> Result<Option<NewMessage>, StoreError> {
+        let Some((org, app)) = listener(application.org) else { return Ok(None) };
+        let Some(catalogue) = self.catalogues.application(org, &app).await? else {
+            return Ok(None);
+        };
+        let organization = self.catalogues.organization(org).await?;
+        let draft = draft(application, endpoint, event, event_id);
+        let message = self.message(&catalogue, &organization, &draft);
+        Ok(self.route(&catalogue, &organization, &message.into(), &draft))
+    }
+
+    /// Tells of `event` now. Nobody listening is fine.
+    pub async fn publish_operational(
+        &self,
+        application: &Application,
+        endpoint: &Endpoint,
+        event: &OperationalEvent,
+        event_id: Option<&Uid>,
+    ) -> Result<(), PublishError> {
+        let Some((org, app)) = listener(application.org) else { return Ok(()) };
+        let draft = draft(application, endpoint, event, event_id);
+        match self.publish(org, &app, vec![draft]).await {
+            Ok(_) | Err(PublishError::NotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Where the events of an organization go. The management organization's own are told to nobody:
+/// they would tell of themselves without end.
+fn listener(org: OrganizationId) -> Option<(OrganizationId, Ref<ApplicationId>)> {
+    let management = OrganizationId::management();
+    if org == management {
+        return None;
+    }
+    let uid: Uid = org.to_string().parse().ok()?;
+    Some((management, Ref::Uid(uid)))
+}
+
+fn draft(
+    application: &Application,
+    endpoint: &Endpoint,
+    event: &OperationalEvent,
+    event_id: Option<&Uid>,
+) -> Draft {
+    let subject = Subject {
+        app_id: application.id.to_string(),
+        app_uid: application.uid.as_ref(),
+        endpoint_id: endpoint.id,
+        endpoint_uid: endpoint.uid.as_ref(),
+        event_id,
+    };
+    let payload = event.payload(&subject).to_string();
+    Draft {
+        event_type: event.event_type().parse().expect("a valid name"),
+        event_id: None,
+        channels: Vec::new(),
+        tags: Vec::new(),
+        body: Body::json(Bytes::from(payload)),
+        deliver_at: None,
+        retention: None,
+        origin: Origin::Operational,
+        idempotency: None,
+        only: None,
+    }
+}

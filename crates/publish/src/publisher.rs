@@ -1,0 +1,358 @@
+//! Accepting messages.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{
+    claim::ClaimKey,
+    clock::{Clock, Timestamp},
+    delivery::{Delivery, Trigger},
+    endpoint::Endpoint,
+    entropy::Entropy,
+    id::{ApplicationId, EndpointId, MessageId, OrganizationId},
+    message::{Body, Message, Origin},
+    name::{Channel, EventTypeName, Ref, Tag, Uid},
+    organization::SchemaMode,
+    routing,
+};
+use store::{
+    Store, StoreError,
+    catalog::Versions,
+    history::Tenant,
+    publish::{Claim, NewMessage, Published},
+};
+
+use crate::{
+    catalogue::{ApplicationCatalogue, Catalogues, OrganizationCatalogue},
+    handover::{Handover, Hot},
+};
+
+/// How often a message is routed again because the catalogue changed meanwhile.
+const MAX_ROUTINGS: usize = 8;
+/// An event id is unique at least this long.
+const MIN_EVENT_ID_WINDOW: Duration = Duration::from_secs(24 * 3_600);
+
+/// A message as it is asked for.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// What kind of event.
+    pub event_type: EventTypeName,
+    /// The caller's id of it.
+    pub event_id: Option<Uid>,
+    /// See [`Message`].
+    pub channels: Vec<Channel>,
+    /// See [`Message`].
+    pub tags: Vec<Tag>,
+    /// What is delivered.
+    pub body: Body,
+    /// Not before then.
+    pub deliver_at: Option<Timestamp>,
+    /// How long the payload is kept; `None` as configured.
+    pub retention: Option<Duration>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Of the request's idempotency key.
+    pub idempotency: Option<DraftClaim>,
+    /// Only to this endpoint, whatever its filters say.
+    pub only: Option<EndpointId>,
+}
+
+/// An idempotency key's claim.
+#[derive(Clone, Copy, Debug)]
+pub struct DraftClaim {
+    /// Its key.
+    pub key: ClaimKey,
+    /// How long it holds.
+    pub ttl: Duration,
+}
+
+/// A message that is on stable storage.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// As stored.
+    pub message: Arc<Message>,
+    /// The request had been made before: this is what it made.
+    pub repeated: bool,
+}
+
+/// Why one message was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejected {
+    /// Its event id is taken.
+    EventIdTaken,
+    /// Its payload does not match the event type's schema: what is wrong, a line each.
+    Schema(Vec<String>),
+    /// The application has too much pending.
+    OverQuota,
+    /// `only` names an endpoint that is not there.
+    NoSuchEndpoint,
+}
+
+/// Why nothing was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// There is no such application.
+    #[error("there is no such application")]
+    NotFound,
+    /// The store could not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Settings of publishing.
+#[derive(Clone, Debug)]
+pub struct PublishOptions {
+    /// How long payloads are kept where neither message nor organization says.
+    pub payload_retention: Duration,
+    /// Most pending deliveries per application where the organization does not say.
+    pub max_pending: Option<u64>,
+}
+
+/// Accepts messages: routes, stores, hands over.
+pub struct Publisher {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) catalogues: Arc<Catalogues>,
+    handover: Arc<dyn Handover>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    options: PublishOptions,
+}
+
+impl Publisher {
+    /// Puts it together.
+    pub fn new(
+        store: Arc<dyn Store>,
+        catalogues: Arc<Catalogues>,
+        handover: Arc<dyn Handover>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        options: PublishOptions,
+    ) -> Self {
+        Self { store, catalogues, handover, clock, entropy, options }
+    }
+
+    /// The catalogue it routes by.
+    pub fn catalogues(&self) -> &Arc<Catalogues> {
+        &self.catalogues
+    }
+
+    /// Whoever delivers.
+    pub fn handover(&self) -> &Arc<dyn Handover> {
+        &self.handover
+    }
+
+    /// Accepts messages of one application, each by itself: one result per draft, in order. After
+    /// `Ok` all that is accepted is on stable storage and on its way.
+    pub async fn publish(
+        &self,
+        org: OrganizationId,
+        app: &Ref<ApplicationId>,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<Result<Accepted, Rejected>>, PublishError> {
+        let mut results: Vec<Option<Result<Accepted, Rejected>>> = vec![None; drafts.len()];
+        let mut left: Vec<(usize, Arc<Message>, Draft)> = Vec::new();
+        let mut drafts = drafts.into_iter().enumerate();
+        let mut started = false;
+        for _ in 0..MAX_ROUTINGS {
+            let application =
+                self.catalogues.application(org, app).await?.ok_or(PublishError::NotFound)?;
+            let organization = self.catalogues.organization(org).await?;
+            if !started {
+                started = true;
+                for (at, draft) in drafts.by_ref() {
+                    match self.check(&organization, &draft) {
+                        Ok(()) => {
+                            let message = self.message(&application, &organization, &draft);
+                            left.push((at, Arc::new(message), draft));
+                        }
+                        Err(rejected) => results[at] = Some(Err(rejected)),
+                    }
+                }
+            }
+            self.commit(&application, &organization, &mut left, &mut results).await?;
+            if left.is_empty() {
+                let done = results.into_iter().map(|r| r.expect("every draft was dealt with"));
+                return Ok(done.collect());
+            }
+            self.catalogues.application_changed(org, application.application.id, uid_of(app));
+            self.catalogues.organization_changed(org);
+        }
+        Err(StoreError::Overloaded.into())
+    }
+
+    /// One round: routes what is left, stores it, and takes what is done out of `left`.
+    async fn commit(
+        &self,
+        application: &ApplicationCatalogue,
+        organization: &OrganizationCatalogue,
+        left: &mut Vec<(usize, Arc<Message>, Draft)>,
+        results: &mut [Option<Result<Accepted, Rejected>>],
+    ) -> Result<(), PublishError> {
+        let mut batch = Vec::with_capacity(left.len());
+        left.retain(|(at, message, draft)| {
+            match self.route(application, organization, message, draft) {
+                Some(new) => {
+                    batch.push(new);
+                    true
+                }
+                None => {
+                    results[*at] = Some(Err(Rejected::NoSuchEndpoint));
+                    false
+                }
+            }
+        });
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let deliveries: Vec<_> = batch.iter().map(|new| new.deliveries.clone()).collect();
+        let published = self.store.publish(batch).await?;
+        let mut hot = Vec::new();
+        let mut stale = Vec::new();
+        for (((at, message, draft), deliveries), published) in
+            left.drain(..).zip(deliveries).zip(published)
+        {
+            results[at] = Some(match published {
+                Published::Stored => {
+                    hot.extend(
+                        deliveries
+                            .into_iter()
+                            .map(|delivery| Hot { delivery, message: message.clone() }),
+                    );
+                    Ok(Accepted { message, repeated: false })
+                }
+                Published::Repeated(id) => self.repeated(message, id).await?,
+                Published::EventIdTaken(_) => Err(Rejected::EventIdTaken),
+                Published::OverQuota => Err(Rejected::OverQuota),
+                Published::NotFound => return Err(PublishError::NotFound),
+                Published::Stale => {
+                    stale.push((at, message, draft));
+                    continue;
+                }
+            });
+        }
+        *left = stale;
+        if !hot.is_empty() {
+            self.handover.hand_over(hot);
+        }
+        Ok(())
+    }
+
+    /// The message that an earlier request with the same key made.
+    async fn repeated(
+        &self,
+        asked: Arc<Message>,
+        id: MessageId,
+    ) -> Result<Result<Accepted, Rejected>, PublishError> {
+        let tenant = Tenant { org: asked.org, app: asked.app };
+        let first = self.store.message(tenant, &Ref::Id(id)).await?;
+        let Some(first) = first else {
+            // Its history is over, its claim is not yet: all that is left of it is its id.
+            let message = Message { id, ..(*asked).clone() };
+            return Ok(Ok(Accepted { message: Arc::new(message), repeated: true }));
+        };
+        if first.event_type != asked.event_type || first.body != asked.body {
+            metrics::counter!("hookwright_idempotency_key_reused_total").increment(1);
+            tracing::warn!(message = %id, "an idempotency key was used again with another body");
+        }
+        Ok(Ok(Accepted { message: Arc::new(first), repeated: true }))
+    }
+
+    fn check(&self, organization: &OrganizationCatalogue, draft: &Draft) -> Result<(), Rejected> {
+        let Some((mode, schema)) = organization.schema(&draft.event_type) else { return Ok(()) };
+        let faults = match serde_json::from_slice(&draft.body.bytes) {
+            Ok(payload) => schema.faults(&payload),
+            Err(_) => vec!["the payload is not JSON".to_owned()],
+        };
+        if faults.is_empty() {
+            return Ok(());
+        }
+        metrics::counter!("hookwright_schema_mismatches_total").increment(1);
+        if mode == SchemaMode::Reject {
+            return Err(Rejected::Schema(faults));
+        }
+        tracing::warn!(event_type = %draft.event_type, ?faults, "payload does not match its schema");
+        Ok(())
+    }
+
+    pub(crate) fn message(
+        &self,
+        application: &ApplicationCatalogue,
+        organization: &OrganizationCatalogue,
+        draft: &Draft,
+    ) -> Message {
+        let now = self.clock.now();
+        let retention = draft
+            .retention
+            .or(organization.settings.payload_retention)
+            .unwrap_or(self.options.payload_retention);
+        Message {
+            org: application.application.org,
+            app: application.application.id,
+            id: MessageId::generate(now, &*self.entropy),
+            event_id: draft.event_id.clone(),
+            event_type: draft.event_type.clone(),
+            channels: draft.channels.clone(),
+            tags: draft.tags.clone(),
+            body: Some(draft.body.clone()),
+            origin: draft.origin,
+            created_at: now,
+            deliver_at: draft.deliver_at,
+            expires_at: draft.deliver_at.unwrap_or(now).max(now).plus(retention),
+        }
+    }
+
+    pub(crate) fn route(
+        &self,
+        application: &ApplicationCatalogue,
+        organization: &OrganizationCatalogue,
+        message: &Arc<Message>,
+        draft: &Draft,
+    ) -> Option<NewMessage> {
+        let deliveries = match draft.only {
+            None => routing::route(
+                message,
+                application.endpoints.iter().map(|e| &e.endpoint),
+                &*self.entropy,
+            ),
+            Some(id) => {
+                let endpoint = &application.endpoint(id)?.endpoint;
+                let due = message.created_at;
+                vec![routing::deliver(message, endpoint, Trigger::Automatic, due, &*self.entropy)]
+            }
+        };
+        let (org, app) = (message.org, message.app);
+        Some(NewMessage {
+            message: message.clone(),
+            deliveries,
+            versions: Versions { org: organization.version, app: application.version },
+            idempotency: draft
+                .idempotency
+                .map(|c| Claim { key: c.key, expires_at: message.created_at.plus(c.ttl) }),
+            event_id: draft.event_id.as_ref().map(|id| Claim {
+                key: ClaimKey::event_id(&org, &app, id),
+                expires_at: message.expires_at.max(message.created_at.plus(MIN_EVENT_ID_WINDOW)),
+            }),
+            max_pending: organization.settings.max_pending_deliveries.or(self.options.max_pending),
+        })
+    }
+
+    /// Sends a stored message to one endpoint again: one try, beside whatever its schedule does.
+    pub async fn resend(
+        &self,
+        message: Arc<Message>,
+        endpoint: &Endpoint,
+        trigger: Trigger,
+    ) -> Result<Delivery, StoreError> {
+        let now = self.clock.now();
+        let delivery = routing::deliver(&message, endpoint, trigger, now, &*self.entropy);
+        self.store.enqueue(vec![delivery.clone()]).await?;
+        self.handover.hand_over(vec![Hot { delivery: delivery.clone(), message }]);
+        Ok(delivery)
+    }
+}
+
+fn uid_of(app: &Ref<ApplicationId>) -> Option<&Uid> {
+    match app {
+        Ref::Uid(uid) => Some(uid),
+        Ref::Id(_) => None,
+    }
+}

@@ -1,0 +1,74 @@
+//! Payloads against their event type's schema.
+
+use std::sync::Arc;
+
+use jsonschema::{Draft, Validator};
+use serde_json::Value;
+
+/// Most faults named of one payload.
+const MAX_FAULTS: usize = 10;
+
+/// A schema ready for use.
+#[derive(Clone, Debug)]
+pub struct Schema(Arc<Validator>);
+
+/// Why a text is no schema.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidSchema(String);
+
+impl Schema {
+    /// Compiles a JSON Schema (draft 7). References lead nowhere outside of it.
+    pub fn compile(schema: &Value) -> Result<Self, InvalidSchema> {
+        jsonschema::options()
+            .with_draft(Draft::Draft7)
+            .build(schema)
+            .map(|validator| Self(Arc::new(validator)))
+            .map_err(|error| InvalidSchema(error.to_string()))
+    }
+
+    /// The schema that payloads are checked against: the one of the highest version. Versions are
+    /// compared as numbers where they are numbers. `None` if there is none or it does not compile
+    /// (it was checked when it was written).
+    pub fn newest(schemas: &Value) -> Option<Self> {
+        let versions = schemas.as_object()?;
+        let (_, schema) = versions.iter().max_by_key(|(v, _)| (v.parse::<u64>().ok(), *v))?;
+        Self::compile(schema).ok()
+    }
+
+    /// What is wrong with a payload: `pointer: fault`, at most ten.
+    pub fn faults(&self, payload: &Value) -> Vec<String> {
+        let fault = |e: jsonschema::ValidationError<'_>| {
+            let mut text = format!("{}: {e}", e.instance_path());
+            text.truncate(text.floor_char_boundary(300));
+            text
+        };
+        self.0.iter_errors(payload).take(MAX_FAULTS).map(fault).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn judges_by_the_newest_version() {
+        let schemas = json!({
+            "2": {"type": "object", "required": ["a"], "properties": {"a": {"type": "string"}}},
+            "10": {"type": "object", "required": ["b"]},
+        });
+        let schema = Schema::newest(&schemas).expect("compiles");
+        assert!(schema.faults(&json!({"b": 1})).is_empty());
+        let faults = schema.faults(&json!({"a": 1}));
+        assert_eq!(faults.len(), 1);
+        assert!(faults[0].contains("\"b\" is a required property"), "{faults:?}");
+    }
+
+    #[test]
+    fn refuses_what_is_no_schema() {
+        assert!(Schema::compile(&json!({"type": "strange"})).is_err());
+        assert!(Schema::compile(&json!({"$ref": "http://127.0.0.1/x.json"})).is_err());
+        assert!(Schema::newest(&json!({})).is_none());
+    }
+}
