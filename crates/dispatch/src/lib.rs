@@ -1,1 +1,24 @@
-//! TODO
+//! The engine: takes stored deliveries to their end.
+//!
+//! [`core`] decides (which delivery starts next, what is read from the store, when to wake) and does
+//! nothing else; it is one value behind one short lock. Everything that waits, [`attempt`], paging,
+//! timers and jobs, happens around it and tells it what came of it.
+//!
+//! What is in memory is a cache of the due index: losing it costs latency, never a delivery.
+
+mod attempt;
+mod core;
+mod engine;
+mod housekeeping;
+mod jobs;
+mod lane;
+mod options;
+mod pages;
+mod request;
+mod settle;
+pub mod spawn;
+mod timers;
+mod turns;
+
+pub use engine::{Engine, EngineHandle, EngineParts};
+pub use options::{DispatchOptions, RetentionOptions};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use bytes::Bytes;
 
 use crate::{
@@ -36,6 +37,12 @@ impl Body {
     /// A JSON text.
     pub fn json(bytes: Bytes) -> Self {
         Self { bytes, content_type: "application/json".into(), headers: Vec::new() }
+    }
+
+    /// First 16 bytes of the SHA-256 of the bytes: what an attempt says it sent.
+    pub fn hash(&self) -> [u8; 16] {
+        let hash = digest::digest(&digest::SHA256, &self.bytes);
+        hash.as_ref()[..16].try_into().expect("SHA-256 has 32 bytes")
     }
 }
 

@@ -16,7 +16,8 @@ use crate::Result;
 
 /// Versions of the part of the catalogue that a message is routed by. Each change of an application
 /// or of one of its endpoints counts `app` up, each change of the organization's settings or event
-/// types counts `org` up.
+/// types counts `org` up. That an endpoint fails or has recovered routes nothing and counts nothing;
+/// that a settle disables it does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Versions {
     /// Of settings and event types.
@@ -133,8 +134,9 @@ pub trait Catalog: Send + Sync {
     ) -> Result<Result<(), Refused<EndpointId>>>;
 
     /// Replaces an endpoint, its headers and its secrets. `endpoint.revision` is the new revision;
-    /// `Stale` unless the stored one is one less. Whether it is disabled, and since when it fails,
-    /// is part of that.
+    /// `Stale` unless the stored one is one less. `first_failure_at` is not taken from `endpoint`
+    /// (settles write it meanwhile): it stays as stored, and is cleared when this write enables a
+    /// disabled endpoint, so that its five days begin anew.
     async fn update_endpoint(
         &self,
         actor: &Actor,

@@ -83,7 +83,8 @@ pub struct DueLimits {
 /// What to write for one finished attempt, or for a delivery that ends without one.
 #[derive(Clone, Debug)]
 pub struct Settle {
-    /// As it was when the attempt began: the write applies only if it still is so.
+    /// As it was when the attempt began: the write applies only if it still is so. A retry counts its
+    /// attempts up by one if there was an attempt.
     pub delivery: Delivery,
     /// The attempt; `None` if it ends without one.
     pub attempt: Option<Attempt>,
@@ -91,7 +92,8 @@ pub struct Settle {
     pub next: Next,
     /// For the endpoint; written only on transition. Applies even if the delivery had moved on.
     pub health: Health,
-    /// Messages that this causes: committed in the same transaction.
+    /// Messages that this causes: committed in the same transaction. Even if the delivery had moved
+    /// on.
     pub messages: Vec<NewMessage>,
 }
 
@@ -113,19 +115,22 @@ pub struct Settled {
 /// The due index. All of one node here; by shards and epochs where nodes share a store.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
-    /// Lanes that have work, in key order, behind `after`: one index seek per lane, whatever its
-    /// depth.
+    /// Lanes that have work, behind `after`: one index seek per lane, whatever its depth. By shard, and
+    /// in a shard in an order of the store's own; fewer than `limit` are the last. `after` need not have
+    /// work any more.
     async fn lanes(&self, after: Option<LaneKey>, limit: usize) -> Result<Vec<LaneHead>>;
 
-    /// The beginning of a lane's due work, without the rows in `skip` (those in memory already).
+    /// The beginning of a lane's due work, as if the rows in `skip` (those in memory already) were not
+    /// there.
     async fn due(&self, lane: LaneKey, limits: DueLimits, skip: Vec<DeliveryId>)
     -> Result<DuePage>;
 
     /// Writes what attempts came to: attempt, next due time or end, the endpoint's health and the
-    /// messages caused, in one act each. One result per item, in order.
+    /// messages caused, in one act each. One result per item, in order. An item whose attempt is on
+    /// record already (repeated after an unknown outcome) changes nothing and counts as applied.
     async fn settle(&self, settles: Vec<Settle>) -> Result<Vec<Settled>>;
 
-    /// Ends up to `limit` pending deliveries of a lane as cancelled; returns how many. For deleted
-    /// endpoints and applications.
+    /// Ends up to `limit` pending deliveries of a lane as cancelled (`EndpointDeleted`), the earliest
+    /// due first; returns how many. For deleted endpoints and applications.
     async fn cancel(&self, lane: LaneKey, limit: usize, now: Timestamp) -> Result<usize>;
 }

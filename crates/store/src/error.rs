@@ -13,7 +13,8 @@ pub enum StoreError {
     /// Its queue is over its bound; come again.
     #[error("the store is overloaded")]
     Overloaded,
-    /// The outcome is unknown: it may have been done.
+    /// The outcome is unknown: it may have been done. Publishing, enqueuing or settling the same ids
+    /// again is safe: what is stored already stays as it is.
     #[error("the store did not answer; whether it was done is unknown")]
     Unknown,
     /// What it holds is not what was written.

@@ -84,9 +84,9 @@ pub struct DeliveryRecord {
     pub next_attempt: Option<Timestamp>,
     /// How and why it ended; `None` while work remains.
     pub end: Option<(EndState, Cause)>,
-    /// The status of the last answer, if any.
+    /// The status of the last attempt; `None` if there was none yet or it got no answer.
     pub last_status_code: Option<u16>,
-    /// When it ended.
+    /// When it ended; for one that a settle ends without an attempt, when its next try was due.
     pub ended_at: Option<Timestamp>,
 }
 
@@ -165,7 +165,7 @@ pub trait History: Send + Sync {
         with_body: bool,
     ) -> Result<Page<Message>>;
 
-    /// One message, by id or event id.
+    /// One message with its body, by id, or the newest one of an event id.
     async fn message(&self, tenant: Tenant, message: &Ref<MessageId>) -> Result<Option<Message>>;
 
     /// Messages by id, in no order; unknown ones are left out.
@@ -221,7 +221,7 @@ pub trait History: Send + Sync {
         page: PageRequest<EndpointId>,
     ) -> Result<Page<MessageEndpoint>>;
 
-    /// All deliveries of one message to one endpoint.
+    /// All deliveries of one message to one endpoint, oldest first by id.
     async fn delivery_records(
         &self,
         tenant: Tenant,
@@ -238,9 +238,9 @@ pub trait History: Send + Sync {
         until: Timestamp,
     ) -> Result<EndpointCounts>;
 
-    /// Messages behind `after` (oldest first) whose delivery to the endpoint ended without success
-    /// and that no delivery brought there since, with an id of `[since, until)`; at most `limit`.
-    /// For recovery. The second value is where to go on: `None` at the end.
+    /// Messages behind `after` (oldest first) of which a delivery to the endpoint is exhausted, and
+    /// none has arrived or is pending there, with an id of `[since, until)`; at most `limit`. For
+    /// recovery. The second value is where to go on: `None` at the end.
     async fn failed_messages(
         &self,
         tenant: Tenant,
@@ -250,8 +250,8 @@ pub trait History: Send + Sync {
         limit: usize,
     ) -> Result<(Vec<MessageId>, Option<MessageId>)>;
 
-    /// Removes a message's payload. Pending deliveries of it end as cancelled. False if there is no
-    /// such message.
+    /// Removes a message's payload. Pending deliveries of it end as cancelled (`Expunged`). False if
+    /// there is no such message; true again if it had been done before.
     async fn expunge_message(
         &self,
         tenant: Tenant,

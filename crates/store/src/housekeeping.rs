@@ -10,7 +10,8 @@ use crate::Result;
 pub struct RetentionLimits {
     /// The moment.
     pub now: Timestamp,
-    /// Messages, deliveries and attempts older than this go; work that remains keeps its message.
+    /// Messages with their deliveries, and attempts, older than this (by their ids) go; work that
+    /// remains keeps its message, and its deliveries with it.
     pub history_before: Timestamp,
     /// Most rows of a kind per call, so that other writes get their turn.
     pub rows: usize,
@@ -64,7 +65,8 @@ pub struct CheckReport {
 /// Retention, backup, integrity.
 #[async_trait]
 pub trait Housekeeping: Send + Sync {
-    /// One bounded step of retention, at low priority.
+    /// One bounded step of retention, at low priority. A payload goes within a minute or two of its
+    /// `expires_at`; what is still pending of it ends as exhausted (`PayloadExpired`).
     async fn sweep(&self, limits: RetentionLimits) -> Result<Swept>;
 
     /// How it fares.

@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod deliveries;
 pub mod error;
+pub mod failpoint;
 pub mod history;
 pub mod housekeeping;
 pub mod publish;

@@ -35,7 +35,9 @@ pub struct NewMessage {
     pub max_pending: Option<u64>,
 }
 
-/// What became of one message.
+/// What became of one message: the first of these that applies, in the order `Stored` (before, by a
+/// call whose answer was lost), `NotFound`, `Repeated`, `EventIdTaken`, `Stale`, `OverQuota`, `Stored`.
+/// A message that is not stored leaves nothing behind, no claim either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
     /// Stored, with all its deliveries, on stable storage.
@@ -56,14 +58,16 @@ pub enum Published {
 #[async_trait]
 pub trait Publish: Send + Sync {
     /// Stores messages, each with its deliveries and claims in one act, and answers after they are on
-    /// stable storage. One result per message, in order. A claim's loser is answered after the
-    /// winner's commit.
+    /// stable storage. One result per message, in order; each sees what those before it left. A
+    /// claim's loser is answered after the winner's commit. A claim has expired for a message that
+    /// was created at or after its `expires_at`.
     async fn publish(&self, messages: Vec<NewMessage>) -> Result<Vec<Published>>;
 
-    /// Adds deliveries of a message that is stored already: resends and replays.
+    /// Adds deliveries of a message that is stored already: resends and replays. One whose message is
+    /// gone is left out; one that is on record already stays as it is.
     async fn enqueue(&self, deliveries: Vec<Delivery>) -> Result<()>;
 
-    /// What a key was claimed for, if it was and has not expired.
+    /// What a key was claimed for, if it was and has not expired: not at `expires_at` any more.
     async fn claimed(&self, key: ClaimKey, now: Timestamp) -> Result<Option<MessageId>>;
 
     /// Remembers an answer to a request with an idempotency key that made no message. The first one

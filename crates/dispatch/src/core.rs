@@ -1,0 +1,448 @@
+//! What is decided: which delivery starts next, which page is read, when to look again. One value
+//! behind one short lock; nothing here waits.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use domain::{
+    clock::Timestamp,
+    delivery::{Health, Pace},
+    id::{ApplicationId, DeliveryId, EndpointId, OrganizationId},
+};
+use publish::{ApplicationCatalogue, Catalogues, Hot, PreparedEndpoint};
+use store::deliveries::{DueLimits, DuePage, LaneHead, LaneKey};
+
+use crate::{
+    lane::{Lane, Readiness, Target, hot_bytes},
+    options::DispatchOptions,
+    timers::{Alarm, Timers},
+    turns::{Turn, Turns},
+};
+
+/// Most attempts started per step, so that the lock is short.
+const MAX_STARTS_PER_STEP: usize = 256;
+/// Most payload bytes of one page.
+const MAX_PAGE_BYTES: usize = 1024 * 1024;
+/// Wait before a page or an endpoint that could not be read is asked for again.
+const READ_RETRY: Duration = Duration::from_millis(500);
+
+/// One attempt to make.
+#[derive(Debug)]
+pub struct Start {
+    /// What.
+    pub hot: Hot,
+    /// Whose.
+    pub application: Arc<ApplicationCatalogue>,
+    /// Where to.
+    pub endpoint: Arc<PreparedEndpoint>,
+    /// Since when the endpoint fails, as last stored.
+    pub first_failure_at: Option<Timestamp>,
+    /// Whether it is the breaker's probe.
+    pub probe: bool,
+}
+
+/// A page to read.
+#[derive(Debug)]
+pub struct PageOrder {
+    /// Of this lane.
+    pub lane: LaneKey,
+    /// Within these.
+    pub limits: DueLimits,
+    /// Without these.
+    pub skip: Vec<DeliveryId>,
+}
+
+/// What is to be done.
+#[derive(Debug, Default)]
+pub struct Actions {
+    /// Attempts to make.
+    pub starts: Vec<Start>,
+    /// Pages to read.
+    pub pages: Vec<PageOrder>,
+    /// Endpoints to look up.
+    pub resolves: Vec<LaneKey>,
+    /// Lanes whose endpoint is gone: cancel what is left.
+    pub cancels: Vec<LaneKey>,
+    /// When to take the next step at the latest.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// The deciding part of the engine.
+pub struct Core {
+    options: DispatchOptions,
+    catalogues: Arc<Catalogues>,
+    lanes: HashMap<EndpointId, Lane>,
+    turns: Turns,
+    timers: Timers,
+    in_flight: usize,
+    hot_bytes: usize,
+    page_queue: VecDeque<EndpointId>,
+    page_queued: HashSet<EndpointId>,
+    pages_running: usize,
+    /// Settles that could not be written yet: while there are any, nothing starts.
+    unwritten: usize,
+    stopping: bool,
+    resolves: Vec<LaneKey>,
+    cancels: Vec<LaneKey>,
+}
+
+/// Sizes, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depths {
+    /// Lanes in memory.
+    pub lanes: usize,
+    /// Lanes that their breaker holds.
+    pub held: usize,
+    /// Deliveries that wait in memory.
+    pub ready: usize,
+    /// Attempts under way or being settled.
+    pub in_flight: usize,
+    /// Payload bytes that wait in memory.
+    pub hot_bytes: usize,
+}
+
+impl Core {
+    /// An engine without work.
+    pub fn new(options: DispatchOptions, catalogues: Arc<Catalogues>) -> Self {
+        Self {
+            options,
+            catalogues,
+            lanes: HashMap::new(),
+            turns: Turns::default(),
+            timers: Timers::default(),
+            in_flight: 0,
+            hot_bytes: 0,
+            page_queue: VecDeque::new(),
+            page_queued: HashSet::new(),
+            pages_running: 0,
+            unwritten: 0,
+            stopping: false,
+            resolves: Vec::new(),
+            cancels: Vec::new(),
+        }
+    }
+
+    /// Takes deliveries that have just been stored.
+    pub fn hand_over(&mut self, hot: Vec<Hot>, now: Timestamp) {
+        for hot in hot {
+            let key = LaneKey::of(&hot.delivery);
+            self.lane(key);
+            let lane = self.lanes.get_mut(&key.endpoint).expect("just made");
+            let size = hot_bytes(&hot);
+            let due = hot.delivery.due;
+            let fits = self.hot_bytes + size <= self.options.hot_bytes;
+            if due <= now && fits && lane.takes_hot(now, &self.options) {
+                if lane.push(hot) {
+                    self.hot_bytes += size;
+                }
+            } else {
+                lane.note_due(due);
+            }
+            self.review(key.endpoint, now);
+        }
+    }
+
+    /// A lane has work in the store.
+    pub fn add_work(&mut self, head: LaneHead, now: Timestamp) {
+        self.lane(head.lane).note_due(head.next_due);
+        self.review(head.lane.endpoint, now);
+    }
+
+    /// An endpoint was changed.
+    pub fn endpoint_changed(&mut self, endpoint: EndpointId, now: Timestamp) {
+        if let Some(lane) = self.lanes.get_mut(&endpoint) {
+            lane.target = Target::Unknown;
+            self.review(endpoint, now);
+        }
+    }
+
+    /// An application was changed: all its lanes look again.
+    pub fn application_changed(&mut self, org: OrganizationId, app: ApplicationId, now: Timestamp) {
+        let mut concerned: Vec<EndpointId> = self
+            .lanes
+            .values()
+            .filter(|lane| lane.key.app == app && lane.key.org == org)
+            .map(|lane| lane.key.endpoint)
+            .collect();
+        // A map's order must not show.
+        concerned.sort_unstable();
+        for endpoint in concerned {
+            self.endpoint_changed(endpoint, now);
+        }
+    }
+
+    /// An endpoint was looked up: its application as it is now, `None` if that is gone.
+    pub fn resolved(
+        &mut self,
+        key: LaneKey,
+        application: Option<Arc<ApplicationCatalogue>>,
+        now: Timestamp,
+    ) {
+        let Some(lane) = self.lanes.get_mut(&key.endpoint) else { return };
+        lane.resolving = false;
+        lane.disabling = false;
+        lane.target = match application {
+            None => Target::Gone,
+            Some(application) => {
+                self.turns.limit(key.app, application.application.throttle_rate);
+                match application.endpoint(key.endpoint).cloned() {
+                    None => Target::Gone,
+                    Some(prepared) => {
+                        lane.limit(prepared.endpoint.throttle_rate);
+                        lane.first_failure_at = prepared.endpoint.first_failure_at;
+                        if prepared.endpoint.disabled {
+                            Target::Paused
+                        } else {
+                            Target::Open(application, prepared)
+                        }
+                    }
+                }
+            }
+        };
+        self.review(key.endpoint, now);
+    }
+
+    /// An endpoint could not be looked up: try again in a while.
+    pub fn unresolved(&mut self, key: LaneKey, now: Timestamp) {
+        if let Some(lane) = self.lanes.get_mut(&key.endpoint) {
+            lane.resolving = false;
+            self.timers.set(Alarm::Lane(key.endpoint), now.plus(READ_RETRY));
+        }
+    }
+
+    /// A page was read, or could not be.
+    pub fn page_read(&mut self, key: LaneKey, page: Option<DuePage>, now: Timestamp) {
+        self.pages_running -= 1;
+        let Some(lane) = self.lanes.get_mut(&key.endpoint) else { return };
+        match page {
+            Some(page) => self.hot_bytes += lane.end_page(page),
+            None => lane.failed_page(now.plus(READ_RETRY)),
+        }
+        self.review(key.endpoint, now);
+    }
+
+    /// An attempt came back with an answer; its outcome is yet to be written.
+    pub fn answered(&mut self, endpoint: EndpointId, pace: Pace, probe: bool, now: Timestamp) {
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
+        let shed = lane.answered(pace, probe, now);
+        self.hot_bytes -= shed.iter().map(hot_bytes).sum::<usize>();
+        self.review(endpoint, now);
+    }
+
+    /// A started attempt was not sent: its delivery ends without one, or waits in the store.
+    pub fn unstarted(&mut self, endpoint: EndpointId, probe: bool, now: Timestamp) {
+        if let Some(lane) = self.lanes.get_mut(&endpoint) {
+            lane.unstarted(probe, now);
+        }
+    }
+
+    /// What a delivery came to is on stable storage: `next` is its next due time.
+    pub fn settled(
+        &mut self,
+        endpoint: EndpointId,
+        delivery: DeliveryId,
+        next: Option<Timestamp>,
+        also_ended: &[DeliveryId],
+        now: Timestamp,
+    ) {
+        self.in_flight -= 1;
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
+        lane.left(delivery, next);
+        for id in also_ended {
+            if let Some(hot) = lane.ended(*id) {
+                self.hot_bytes -= hot_bytes(&hot);
+            }
+        }
+        self.review(endpoint, now);
+    }
+
+    /// Lets one of several attempts that end together disable the endpoint.
+    pub fn once(&mut self, endpoint: EndpointId, health: Health) -> Health {
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return health };
+        match health {
+            Health::Disable { .. } if std::mem::replace(&mut lane.disabling, true) => Health::Same,
+            _ => health,
+        }
+    }
+
+    /// The endpoint's health was written.
+    pub fn health_written(&mut self, endpoint: EndpointId, first_failure_at: Option<Timestamp>) {
+        if let Some(lane) = self.lanes.get_mut(&endpoint) {
+            lane.first_failure_at = first_failure_at;
+        }
+    }
+
+    /// A settle cannot be written at the moment (`true`), or has been after all (`false`).
+    pub fn unwritten(&mut self, stuck: bool) {
+        if stuck {
+            self.unwritten += 1;
+        } else {
+            self.unwritten -= 1;
+        }
+    }
+
+    /// Starts nothing any more.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Attempts under way or being settled.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Sizes, for metrics.
+    pub fn depths(&self) -> Depths {
+        Depths {
+            lanes: self.lanes.len(),
+            held: self.lanes.values().filter(|lane| lane.is_held()).count(),
+            ready: self.lanes.values().map(Lane::depth).sum(),
+            in_flight: self.in_flight,
+            hot_bytes: self.hot_bytes,
+        }
+    }
+
+    /// Forgets lanes that have nothing to do, beyond what may stay.
+    pub fn forget_idle(&mut self, now: Timestamp) {
+        if self.lanes.len() > self.options.idle_lanes {
+            self.lanes.retain(|_, lane| !lane.is_idle(now));
+        }
+    }
+
+    /// Takes what is to be done now.
+    pub fn step(&mut self, now: Timestamp) -> Actions {
+        while let Some(alarm) = self.timers.pop_due(now) {
+            match alarm {
+                Alarm::Lane(endpoint) => self.review(endpoint, now),
+                Alarm::Tenant(app) => self.turns.wake(app),
+            }
+        }
+        let mut actions = Actions::default();
+        self.take_starts(&mut actions, now);
+        self.take_pages(&mut actions, now);
+        actions.resolves = std::mem::take(&mut self.resolves);
+        actions.cancels = std::mem::take(&mut self.cancels);
+        actions.wake_at = if actions.starts.len() == MAX_STARTS_PER_STEP {
+            Some(now)
+        } else {
+            self.timers.next()
+        };
+        actions
+    }
+
+    fn take_starts(&mut self, actions: &mut Actions, now: Timestamp) {
+        while !self.stopping
+            && self.unwritten == 0
+            && self.in_flight < self.options.max_in_flight
+            && actions.starts.len() < MAX_STARTS_PER_STEP
+        {
+            let (app, endpoint) = match self.turns.next(now) {
+                Turn::Lane(app, endpoint) => (app, endpoint),
+                Turn::Throttled(app, at) => {
+                    self.timers.set(Alarm::Tenant(app), at);
+                    continue;
+                }
+                Turn::Nobody => break,
+            };
+            let lane = self.lanes.get_mut(&endpoint);
+            let ready = lane.as_ref().and_then(|lane| {
+                let Target::Open(application, prepared) = &lane.target else { return None };
+                let Readiness::Start { probe } = lane.gate(now) else { return None };
+                Some((lane.next_cost()?, application.clone(), prepared.clone(), probe))
+            });
+            let (Some(lane), Some((cost, application, endpoint_now, probe))) = (lane, ready) else {
+                self.turns.passed(app);
+                self.review(endpoint, now);
+                continue;
+            };
+            if !self.turns.pay(app, cost) {
+                continue;
+            }
+            let hot = lane.start(now, probe).expect("it has a cost, so there is one");
+            self.turns.took(app, now);
+            self.hot_bytes -= hot_bytes(&hot);
+            self.in_flight += 1;
+            actions.starts.push(Start {
+                hot,
+                application,
+                endpoint: endpoint_now,
+                first_failure_at: lane.first_failure_at,
+                probe,
+            });
+            if lane.depth() == 0 || lane.gate(now) != (Readiness::Start { probe: false }) {
+                // The front of its tenant's lanes is another one now, unless it is the only one;
+                // either way `review` decides anew, and an enlisted lane is passed when its turn
+                // comes.
+                self.review(endpoint, now);
+            }
+        }
+    }
+
+    fn take_pages(&mut self, actions: &mut Actions, now: Timestamp) {
+        while !self.stopping && self.pages_running < self.options.concurrent_pages {
+            let room = self.options.hot_bytes.saturating_sub(self.hot_bytes);
+            if room == 0 {
+                break;
+            }
+            let Some(endpoint) = self.page_queue.pop_front() else { break };
+            self.page_queued.remove(&endpoint);
+            let Some(lane) = self.lanes.get_mut(&endpoint) else { continue };
+            let Some(rows) = lane.wants_page(now, &self.options) else { continue };
+            let limits = DueLimits { until: now, rows, bytes: room.min(MAX_PAGE_BYTES) };
+            let skip = lane.begin_page();
+            self.pages_running += 1;
+            actions.pages.push(PageOrder { lane: lane.key, limits, skip });
+        }
+    }
+
+    fn lane(&mut self, key: LaneKey) -> &mut Lane {
+        self.lanes.entry(key.endpoint).or_insert_with(|| Lane::new(key, &self.options))
+    }
+
+    /// Looks at a lane after anything has happened to it: what it can start, read, or wait for.
+    fn review(&mut self, endpoint: EndpointId, now: Timestamp) {
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
+        let has_work = lane.depth() > 0 || lane.next_due() < Timestamp::MAX;
+        match lane.target {
+            Target::Open(..) => {}
+            Target::Unknown if lane.resolving || !has_work => return,
+            Target::Unknown => {
+                lane.resolving = true;
+                let key = lane.key;
+                match self.catalogues.cached(key.org, key.app) {
+                    Some(application) => self.resolved(key, Some(application), now),
+                    None => self.resolves.push(key),
+                }
+                return;
+            }
+            Target::Paused | Target::Gone => {
+                self.hot_bytes -= lane.shed().iter().map(hot_bytes).sum::<usize>();
+                self.timers.clear(Alarm::Lane(endpoint));
+                if matches!(lane.target, Target::Gone) && lane.next_due() < Timestamp::MAX {
+                    self.cancels.push(lane.key);
+                    self.lanes.remove(&endpoint);
+                }
+                return;
+            }
+        }
+        let mut look_again = if lane.next_due() > now { lane.next_due() } else { Timestamp::MAX };
+        match lane.gate(now) {
+            Readiness::Start { .. } => {
+                if lane.depth() > 0 {
+                    self.turns.enlist(lane.key.app, endpoint);
+                }
+                if lane.wants_page(now, &self.options).is_some()
+                    && self.page_queued.insert(endpoint)
+                {
+                    self.page_queue.push_back(endpoint);
+                }
+            }
+            Readiness::At(at) if has_work => look_again = look_again.min(at),
+            Readiness::At(_) | Readiness::Wait => {}
+        }
+        self.timers.set(Alarm::Lane(endpoint), look_again);
+    }
+}

@@ -1,0 +1,138 @@
+//! Retention in small steps, and the gauges.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use domain::{
+    attempt::Outcome,
+    clock::Timestamp,
+    delivery::{EndState, Next},
+};
+use metrics::{Counter, Histogram, counter, gauge, histogram};
+use store::{deliveries::Settled, housekeeping::RetentionLimits};
+use tokio::time::sleep;
+
+use crate::engine::Engine;
+
+/// Wait between steps of a sweep that has more to do: other writes get their turn.
+const BETWEEN_STEPS: Duration = Duration::from_millis(20);
+
+/// The engine's counters, registered once.
+pub(crate) struct Metrics {
+    seconds: Histogram,
+    success: Counter,
+    retried: Counter,
+    succeeded: Counter,
+    exhausted: Counter,
+    cancelled: Counter,
+    superseded: Counter,
+    last_log: AtomicI64,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let ended = |state| counter!("hookwright_deliveries_total", "outcome" => state);
+        Self {
+            seconds: histogram!("hookwright_attempt_seconds"),
+            success: counter!("hookwright_attempts_total", "class" => "success"),
+            retried: ended("retried"),
+            succeeded: ended("succeeded"),
+            exhausted: ended("exhausted"),
+            cancelled: ended("cancelled"),
+            superseded: ended("superseded"),
+            last_log: AtomicI64::new(0),
+        }
+    }
+
+    pub(crate) fn attempt(&self, outcome: &Outcome) {
+        self.seconds.record(outcome.duration.as_secs_f64());
+        match outcome.class {
+            domain::attempt::OutcomeClass::Success => self.success.increment(1),
+            class => counter!("hookwright_attempts_total", "class" => class.as_str()).increment(1),
+        }
+    }
+
+    pub(crate) fn settled(&self, next: Next, settled: &Settled) {
+        match next {
+            _ if settled.superseded => &self.superseded,
+            Next::Retry(_) => &self.retried,
+            Next::End(EndState::Succeeded, _) => &self.succeeded,
+            Next::End(EndState::Exhausted, _) => &self.exhausted,
+            Next::End(EndState::Cancelled, _) => &self.cancelled,
+        }
+        .increment(1);
+    }
+
+    /// One line per second at most about a store that does not answer.
+    pub(crate) fn may_log(&self, now: Timestamp) -> bool {
+        let second = now.as_secs();
+        self.last_log.swap(second, Ordering::Relaxed) != second
+    }
+}
+
+impl Engine {
+    /// Sweeps and measures until the engine stops.
+    pub(crate) async fn run_housekeeping(self: Arc<Self>) {
+        let mut stopping = self.stopping.subscribe();
+        let retention = self.parts.options.retention;
+        loop {
+            tokio::select! {
+                () = sleep(retention.sweep_interval) => {}
+                _ = stopping.wait_for(|stop| *stop) => return,
+            }
+            self.sweep().await;
+            self.core.lock().forget_idle(self.now());
+            self.measure().await;
+        }
+    }
+
+    async fn sweep(&self) {
+        let retention = self.parts.options.retention;
+        loop {
+            let now = self.now();
+            let limits = RetentionLimits {
+                now,
+                history_before: now.minus(retention.history),
+                rows: retention.sweep_rows,
+            };
+            match self.parts.store.sweep(limits).await {
+                Ok(swept) => {
+                    counter!("hookwright_swept_rows_total").increment(
+                        (swept.payloads + swept.messages + swept.deliveries + swept.attempts)
+                            as u64,
+                    );
+                    if !swept.more || *self.stopping.borrow() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "retention was interrupted");
+                    return;
+                }
+            }
+            sleep(BETWEEN_STEPS).await;
+        }
+    }
+
+    async fn measure(&self) {
+        let depths = self.core.lock().depths();
+        gauge!("hookwright_lanes").set(depths.lanes as f64);
+        gauge!("hookwright_lanes_held").set(depths.held as f64);
+        gauge!("hookwright_lane_ready_deliveries").set(depths.ready as f64);
+        gauge!("hookwright_in_flight_attempts").set(depths.in_flight as f64);
+        gauge!("hookwright_hot_bytes").set(depths.hot_bytes as f64);
+        let Ok(stats) = self.parts.store.stats().await else { return };
+        gauge!("hookwright_store_bytes").set(stats.bytes as f64);
+        gauge!("hookwright_store_wal_bytes").set(stats.wal_bytes as f64);
+        gauge!("hookwright_pending_deliveries").set(stats.pending as f64);
+        gauge!("hookwright_unscheduled_deliveries").set(stats.unscheduled as f64);
+        gauge!("hookwright_store_full").set(f64::from(u8::from(stats.full)));
+        let oldest = stats.oldest_due.map_or(0.0, |due| self.now().since(due).as_secs_f64());
+        gauge!("hookwright_oldest_due_seconds").set(oldest);
+    }
+}

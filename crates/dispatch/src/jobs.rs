@@ -1,0 +1,171 @@
+//! Durable jobs: recover, and cancelling what a deleted endpoint or application leaves. Each step is
+//! idempotent and leaves a cursor, so a job goes on where it was after any interruption.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::digest;
+use domain::{
+    clock::Timestamp,
+    delivery::Trigger,
+    id::{ApplicationId, DeliveryId, EndpointId, MessageId, TaskId},
+    name::Ref,
+    routing,
+    task::{Task, TaskKind, TaskStatus},
+};
+use store::{
+    StoreError,
+    deliveries::{LaneHead, LaneKey},
+    history::Tenant,
+};
+use tokio::time::sleep;
+
+use crate::engine::Engine;
+
+/// Tasks looked at a time.
+const TASKS: usize = 16;
+/// Messages dealt with per step.
+const STEP: usize = 200;
+/// Lanes looked through at a time.
+const LANES: usize = 1_000;
+/// How often tasks are looked for without being told.
+const POLL: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Runs tasks, one step of each in turn, until the engine stops.
+    pub(crate) async fn run_jobs(self: Arc<Self>) {
+        let mut stopping = self.stopping.subscribe();
+        loop {
+            let idle = match self.parts.store.running_tasks(TASKS).await {
+                Ok(tasks) => {
+                    let idle = tasks.is_empty();
+                    for task in tasks {
+                        let id = task.id;
+                        if let Err(error) = self.step_task(task).await {
+                            tracing::warn!(%error, task = %id, "a task's step failed; it goes on");
+                            sleep(Duration::from_secs(1)).await;
+                        }
+                    }
+                    idle
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "tasks could not be read");
+                    true
+                }
+            };
+            if idle {
+                tokio::select! {
+                    () = self.jobs.notified() => {}
+                    () = sleep(POLL) => {}
+                    _ = stopping.wait_for(|stop| *stop) => return,
+                }
+            } else if *stopping.borrow() {
+                return;
+            }
+        }
+    }
+
+    async fn step_task(self: &Arc<Self>, mut task: Task) -> Result<(), StoreError> {
+        match task.kind.clone() {
+            TaskKind::Recover { app, endpoint, since, until } => {
+                self.recover(&mut task, app, endpoint, (since, until)).await?;
+            }
+            TaskKind::CancelDeliveries { app, endpoint } => {
+                task.done += self.cancel_all(task.org, app, endpoint).await?;
+                task.status = TaskStatus::Finished;
+            }
+        }
+        task.updated_at = self.now();
+        self.parts.store.update_task(task).await
+    }
+
+    /// One step of a recovery: a page of messages that failed, each sent again, once.
+    async fn recover(
+        self: &Arc<Self>,
+        task: &mut Task,
+        app: ApplicationId,
+        endpoint: EndpointId,
+        range: (Timestamp, Timestamp),
+    ) -> Result<(), StoreError> {
+        let tenant = Tenant { org: task.org, app };
+        let application = self.parts.catalogues.application(task.org, &Ref::Id(app)).await?;
+        let prepared = application.and_then(|a| a.endpoint(endpoint).cloned());
+        let Some(prepared) = prepared else {
+            task.status = TaskStatus::Failed;
+            return Ok(());
+        };
+        let store = &self.parts.store;
+        let (ids, next) = store.failed_messages(tenant, endpoint, range, task.cursor, STEP).await?;
+        let messages = store.messages_by_id(tenant, ids, false).await?;
+        let now = self.now();
+        let deliveries: Vec<_> = messages
+            .iter()
+            .filter(|message| message.expires_at > now)
+            .map(|message| {
+                let mut delivery = routing::deliver(
+                    message,
+                    &prepared.endpoint,
+                    Trigger::Replay,
+                    now,
+                    &*self.parts.entropy,
+                );
+                delivery.id = replay_id(task.id, message.id);
+                delivery
+            })
+            .collect();
+        task.done += deliveries.len() as u64;
+        if let Some(first) = deliveries.first() {
+            let lane = LaneKey::of(first);
+            store.enqueue(deliveries).await?;
+            self.tell(|core, now| core.add_work(LaneHead { lane, next_due: now }, now));
+        }
+        task.cursor = next.or(task.cursor);
+        if next.is_none() {
+            task.status = TaskStatus::Finished;
+        }
+        Ok(())
+    }
+
+    /// Cancels what is pending for one endpoint, or for all of an application.
+    async fn cancel_all(
+        &self,
+        org: domain::id::OrganizationId,
+        app: ApplicationId,
+        endpoint: Option<EndpointId>,
+    ) -> Result<u64, StoreError> {
+        let mut cancelled = 0;
+        if let Some(endpoint) = endpoint {
+            let shard = domain::shard::Shard::of(&org, &app, &endpoint);
+            return self.cancel_to_end(LaneKey { shard, org, app, endpoint }).await;
+        }
+        let mut after = None;
+        loop {
+            let heads = self.parts.store.lanes(after, LANES).await?;
+            after = heads.last().map(|head| head.lane);
+            for head in heads.iter().filter(|h| h.lane.org == org && h.lane.app == app) {
+                cancelled += self.cancel_to_end(head.lane).await?;
+            }
+            if heads.len() < LANES {
+                return Ok(cancelled);
+            }
+        }
+    }
+
+    async fn cancel_to_end(&self, lane: LaneKey) -> Result<u64, StoreError> {
+        let mut cancelled = 0;
+        loop {
+            match self.parts.store.cancel(lane, STEP, self.now()).await? {
+                0 => return Ok(cancelled),
+                n => cancelled += n as u64,
+            }
+        }
+    }
+}
+
+/// The id of the delivery that a task makes of a message: the same each time, so that a step that is
+/// repeated adds nothing.
+fn replay_id(task: TaskId, message: MessageId) -> DeliveryId {
+    let hash = digest::digest(&digest::SHA256, &[task.raw().as_slice(), message.raw()].concat());
+    let mut raw = *task.raw();
+    raw[5..].copy_from_slice(&hash.as_ref()[..15]);
+    DeliveryId::from_raw(raw)
+}

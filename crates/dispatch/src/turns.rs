@@ -1,0 +1,218 @@
+//! Whose turn it is: deficit round robin over tenants, round robin over each tenant's lanes. A tenant
+//! with a million deliveries gets as many turns as one with ten.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use domain::{
+    clock::Timestamp,
+    id::{ApplicationId, EndpointId},
+    throttle::Throttle,
+};
+
+/// What a tenant earns by a turn.
+const QUANTUM: u32 = 4;
+/// What a live delivery costs.
+pub const LIVE_COST: u32 = 1;
+/// What a replayed one costs: bulk gets a quarter of what live traffic gets.
+pub const REPLAY_COST: u32 = 4;
+
+#[derive(Debug, Default)]
+struct Tenant {
+    /// Lanes that have something to start.
+    lanes: VecDeque<EndpointId>,
+    deficit: u32,
+    in_ring: bool,
+    rate: Option<u16>,
+    throttle: Option<Throttle>,
+}
+
+/// Whose turn it is.
+#[derive(Debug, Default)]
+pub struct Turns {
+    tenants: HashMap<ApplicationId, Tenant>,
+    ring: VecDeque<ApplicationId>,
+    enlisted: HashSet<EndpointId>,
+}
+
+/// What the next turn says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// This lane of this tenant may start one delivery, if it can.
+    Lane(ApplicationId, EndpointId),
+    /// This tenant is at its rate limit until then.
+    Throttled(ApplicationId, Timestamp),
+    /// Nobody has anything to start.
+    Nobody,
+}
+
+impl Turns {
+    /// Sets a tenant's rate limit. An unchanged one keeps what it has counted.
+    pub fn limit(&mut self, app: ApplicationId, rate: Option<u16>) {
+        let tenant = self.tenants.entry(app).or_default();
+        if tenant.rate != rate {
+            tenant.rate = rate;
+            tenant.throttle = rate.map(Throttle::new);
+        }
+    }
+
+    /// A lane has something to start.
+    pub fn enlist(&mut self, app: ApplicationId, lane: EndpointId) {
+        if !self.enlisted.insert(lane) {
+            return;
+        }
+        let tenant = self.tenants.entry(app).or_default();
+        tenant.lanes.push_back(lane);
+        self.wake(app);
+    }
+
+    /// A tenant may go on (its rate limit has room again).
+    pub fn wake(&mut self, app: ApplicationId) {
+        let Some(tenant) = self.tenants.get_mut(&app) else { return };
+        if !tenant.in_ring && !tenant.lanes.is_empty() {
+            tenant.in_ring = true;
+            self.ring.push_back(app);
+        }
+    }
+
+    /// Who is next. The same answer until it is told [`Turns::took`] or [`Turns::passed`].
+    pub fn next(&mut self, now: Timestamp) -> Turn {
+        while let Some(app) = self.ring.front().copied() {
+            let tenant = self.tenants.get_mut(&app).expect("a tenant in the ring is known");
+            let limit = tenant.throttle.as_ref().map_or(Ok(()), |t| t.ready_at(now));
+            if let (Some(lane), Ok(())) = (tenant.lanes.front(), limit) {
+                return Turn::Lane(app, *lane);
+            }
+            tenant.in_ring = false;
+            tenant.deficit = 0;
+            self.ring.pop_front();
+            if let Err(at) = limit {
+                if !tenant.lanes.is_empty() {
+                    return Turn::Throttled(app, at);
+                }
+            } else if tenant.throttle.is_none() {
+                // Nothing is remembered of a tenant without a limit.
+                self.tenants.remove(&app);
+            }
+        }
+        Turn::Nobody
+    }
+
+    /// Whether the tenant whose turn it is can pay `cost`. If not, it earns a turn's worth and the
+    /// next tenant is asked.
+    pub fn pay(&mut self, app: ApplicationId, cost: u32) -> bool {
+        let tenant = self.tenants.get_mut(&app).expect("its turn was given out");
+        if tenant.deficit >= cost {
+            tenant.deficit -= cost;
+            return true;
+        }
+        tenant.deficit += QUANTUM;
+        self.ring.rotate_left(1);
+        false
+    }
+
+    /// The lane started one: its tenant's next lane is next.
+    pub fn took(&mut self, app: ApplicationId, now: Timestamp) {
+        let tenant = self.tenants.get_mut(&app).expect("its turn was given out");
+        if let Some(throttle) = &mut tenant.throttle {
+            // Checked by `next` at this same moment.
+            let _ = throttle.take(now);
+        }
+        if tenant.lanes.len() > 1 {
+            tenant.lanes.rotate_left(1);
+        }
+    }
+
+    /// The lane has nothing to start after all.
+    pub fn passed(&mut self, app: ApplicationId) {
+        let tenant = self.tenants.get_mut(&app).expect("its turn was given out");
+        if let Some(lane) = tenant.lanes.pop_front() {
+            self.enlisted.remove(&lane);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn app(n: u8) -> ApplicationId {
+        ApplicationId::from_raw([n; 20])
+    }
+
+    fn lane(n: u8) -> EndpointId {
+        EndpointId::from_raw([n; 20])
+    }
+
+    /// Takes `n` starts and counts them by lane.
+    fn run(turns: &mut Turns, n: usize, cost: impl Fn(EndpointId) -> u32) -> BTreeMap<u8, usize> {
+        let now = Timestamp::from_secs(1);
+        let mut counts = BTreeMap::new();
+        let mut started = 0;
+        while started < n {
+            let Turn::Lane(app, lane) = turns.next(now) else { panic!("lanes are enlisted") };
+            if turns.pay(app, cost(lane)) {
+                turns.took(app, now);
+                *counts.entry(lane.raw()[0]).or_insert(0) += 1;
+                started += 1;
+            }
+        }
+        counts
+    }
+
+    #[test]
+    fn tenants_share_equally_whatever_their_lanes() {
+        let mut turns = Turns::default();
+        for n in 1..=8 {
+            turns.enlist(app(1), lane(n));
+        }
+        turns.enlist(app(2), lane(100));
+        let counts = run(&mut turns, 800, |_| LIVE_COST);
+        assert_eq!(counts[&100], 400);
+        assert!((1..=8).all(|n| counts[&n] == 50), "{counts:?}");
+    }
+
+    #[test]
+    fn replays_get_a_quarter() {
+        let mut turns = Turns::default();
+        turns.enlist(app(1), lane(1));
+        turns.enlist(app(2), lane(2));
+        let cost = |l: EndpointId| if l == lane(2) { REPLAY_COST } else { LIVE_COST };
+        let counts = run(&mut turns, 1_000, cost);
+        assert_eq!((counts[&1], counts[&2]), (800, 200));
+    }
+
+    #[test]
+    fn a_throttled_tenant_leaves_the_ring_until_woken() {
+        let mut turns = Turns::default();
+        let now = Timestamp::from_secs(1);
+        turns.limit(app(1), Some(1));
+        turns.enlist(app(1), lane(1));
+        turns.enlist(app(2), lane(2));
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            let Turn::Lane(a, l) = turns.next(now) else { break };
+            while !turns.pay(a, LIVE_COST) {
+                if turns.next(now) != Turn::Lane(a, l) {
+                    break;
+                }
+            }
+            if let Turn::Lane(a, l) = turns.next(now) {
+                turns.took(a, now);
+                seen.push(l.raw()[0]);
+            }
+        }
+        let throttled = (0..10).find_map(|_| match turns.next(now) {
+            Turn::Throttled(a, at) => Some((a, at)),
+            Turn::Lane(a, _) => {
+                turns.passed(a);
+                None
+            }
+            Turn::Nobody => None,
+        });
+        assert_eq!(throttled, Some((app(1), Timestamp::from_secs(2))));
+        assert_eq!(turns.next(now), Turn::Nobody);
+        turns.wake(app(1));
+        assert_eq!(turns.next(Timestamp::from_secs(2)), Turn::Lane(app(1), lane(1)));
+    }
+}

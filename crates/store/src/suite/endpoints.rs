@@ -1,0 +1,207 @@
+//! Endpoints.
+
+use std::time::Duration;
+
+use domain::{
+    id::EndpointId,
+    name::Ref,
+    page::{Order, PageRequest},
+    retry::RetrySchedule,
+    signature::SignatureType,
+    task::{TaskKind, TaskStatus},
+};
+
+use super::fixture::{ACTOR, Fixture, assert_pages, at, by_uid, first, uid};
+use crate::{Store, catalog::Refused};
+
+/// Everything of an endpoint is kept: secrets, headers and credentials too.
+pub async fn keep_all_they_are_given(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let app = f.application().await;
+    let mut endpoint = f.new_endpoint(&app, at(1));
+    endpoint.uid = uid("main");
+    endpoint.url = "https://user:secret@example.com:8443/hook?a=%20b".parse().expect("a url");
+    endpoint.description = "The \"main\" one \u{1F984}".into();
+    endpoint.throttle_rate = Some(u16::MAX);
+    endpoint.version = 3;
+    endpoint.disabled = true;
+    endpoint.event_types = Some(vec!["a.b".parse().expect("a name")]);
+    endpoint.channels = Some(vec!["c:1".parse().expect("a name"), "d+2".parse().expect("a name")]);
+    endpoint.metadata.insert("plan".into(), "gold".into());
+    endpoint.headers.insert("x-key".into(), "hidden".into());
+    endpoint.secrets = vec![
+        f.secret(SignatureType::Ed25519, None),
+        f.secret(SignatureType::Hmac256, Some(at(500))),
+    ];
+    let waits = [Duration::from_millis(250), Duration::from_secs(30)];
+    endpoint.retry_schedule = Some(RetrySchedule::new(waits).expect("a schedule"));
+    f.create_endpoint(&endpoint).await;
+
+    for reference in [Ref::Id(endpoint.id), by_uid("main")] {
+        let found = store.endpoint(f.org, app.id, &reference).await;
+        assert_eq!(found, Ok(Some(endpoint.clone())));
+    }
+    let loaded = store.load_application(f.org, &Ref::Id(app.id)).await.expect("load");
+    assert_eq!(loaded.expect("it is there").endpoints, [endpoint.clone()]);
+    let listed = store.list_endpoints(f.org, app.id, first(10)).await.expect("list");
+    assert_eq!(listed.items, [endpoint.clone()]);
+    assert!(listed.done);
+
+    // No filter is not the same as an empty one, and nothing of the old state stays.
+    let plain = f.new_endpoint(&app, at(2));
+    endpoint = domain::endpoint::Endpoint {
+        id: endpoint.id,
+        revision: 2,
+        event_types: Some(Vec::new()),
+        ..plain
+    };
+    assert_eq!(store.update_endpoint(&ACTOR, endpoint.clone()).await, Ok(Ok(())));
+    assert_eq!(f.stored_endpoint(&endpoint).await, endpoint);
+    assert_eq!(store.endpoint(f.org, app.id, &by_uid("main")).await, Ok(None));
+}
+
+/// A uid belongs to one endpoint of the application, until that is deleted.
+pub async fn refuse_a_taken_uid(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let (app, neighbour) = (f.application().await, f.application().await);
+    let mut owner = f.new_endpoint(&app, at(0));
+    owner.uid = uid("main");
+    f.create_endpoint(&owner).await;
+
+    let mut second = f.new_endpoint(&app, at(1));
+    second.uid = uid("main");
+    let taken = Ok(Err(Refused::Taken(owner.id)));
+    assert_eq!(store.create_endpoint(&ACTOR, second.clone()).await, taken);
+    let mut elsewhere = f.new_endpoint(&neighbour, at(1));
+    elsewhere.uid = uid("main");
+    f.create_endpoint(&elsewhere).await;
+
+    second.uid = None;
+    f.create_endpoint(&second).await;
+    second.uid = uid("main");
+    second.revision = 2;
+    assert_eq!(store.update_endpoint(&ACTOR, second.clone()).await, taken);
+    owner = f.update_endpoint(&owner, |e| e.description = "keeps its uid".into()).await;
+
+    assert_eq!(store.delete_endpoint(&ACTOR, f.org, app.id, owner.id, at(3)).await, Ok(Ok(())));
+    assert_eq!(store.endpoint(f.org, app.id, &by_uid("main")).await, Ok(None));
+    assert_eq!(store.update_endpoint(&ACTOR, second.clone()).await, Ok(Ok(())));
+    assert_eq!(store.endpoint(f.org, app.id, &by_uid("main")).await, Ok(Some(second)));
+}
+
+/// Each change counts the revision up by one, and is made from the one before.
+pub async fn refuse_a_stale_revision(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let app = f.application().await;
+    let endpoint = f.endpoint(&app).await;
+    for revision in [0, 1, 3] {
+        let wrong = domain::endpoint::Endpoint { revision, ..endpoint.clone() };
+        let stale = store.update_endpoint(&ACTOR, wrong).await;
+        assert_eq!(stale, Ok(Err(Refused::Stale)), "{revision}");
+    }
+    let second = f.update_endpoint(&endpoint, |e| e.description = "second".into()).await;
+    let mut loser = endpoint.clone();
+    (loser.revision, loser.description) = (2, "loser".into());
+    assert_eq!(store.update_endpoint(&ACTOR, loser).await, Ok(Err(Refused::Stale)));
+    assert_eq!(f.stored_endpoint(&endpoint).await, second);
+
+    let mut unknown = f.new_endpoint(&app, at(1));
+    unknown.revision = 2;
+    assert_eq!(store.update_endpoint(&ACTOR, unknown).await, Ok(Err(Refused::NotFound)));
+}
+
+/// History names endpoints that are no more.
+pub async fn are_named_after_they_are_deleted(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let app = f.application().await;
+    let (gone, stays) = (f.endpoint(&app).await, f.endpoint(&app).await);
+    let before = f.versions(&app).await;
+    assert_eq!(store.delete_endpoint(&ACTOR, f.org, app.id, gone.id, at(1)).await, Ok(Ok(())));
+    assert_eq!(f.versions(&app).await.app, before.app + 1);
+
+    let listed = store.list_endpoints(f.org, app.id, first(10)).await.expect("list");
+    assert_eq!(listed.items, [stays.clone()]);
+    assert_eq!(store.endpoint(f.org, app.id, &Ref::Id(gone.id)).await, Ok(None));
+    let again = store.delete_endpoint(&ACTOR, f.org, app.id, gone.id, at(2)).await;
+    assert_eq!(again, Ok(Err(Refused::NotFound)));
+    let mut late = gone.clone();
+    late.revision += 1;
+    assert_eq!(store.update_endpoint(&ACTOR, late).await, Ok(Err(Refused::NotFound)));
+
+    let unknown = f.new_endpoint(&app, at(0)).id;
+    let ever = store.endpoints_ever(f.org, app.id, &[stays.id, unknown, gone.id]).await;
+    let mut ever: Vec<_> = ever.expect("endpoints_ever").iter().map(|e| e.id).collect();
+    ever.sort();
+    let mut both = [gone.id, stays.id];
+    both.sort();
+    assert_eq!(ever, both);
+}
+
+/// Deleting leaves a task that cancels what is pending.
+pub async fn leave_a_task_when_deleted(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let app = f.application().await;
+    let endpoint = f.endpoint(&app).await;
+    let deleted = store.delete_endpoint(&ACTOR, f.org, app.id, endpoint.id, at(1)).await;
+    assert_eq!(deleted, Ok(Ok(())));
+    assert_eq!(store.delete_application(&ACTOR, f.org, app.id, at(2)).await, Ok(Ok(())));
+
+    let tasks = store.running_tasks(10).await.expect("tasks");
+    let of_endpoint = TaskKind::CancelDeliveries { app: app.id, endpoint: Some(endpoint.id) };
+    let of_all = TaskKind::CancelDeliveries { app: app.id, endpoint: None };
+    let kinds: Vec<_> = tasks.iter().map(|task| task.kind.clone()).collect();
+    assert_eq!(kinds, [of_endpoint, of_all]);
+    for task in tasks {
+        assert_eq!((task.org, task.status, task.done), (f.org, TaskStatus::Running, 0));
+    }
+}
+
+/// Pages by id, in both orders, forwards and backwards.
+pub async fn are_listed_in_pages_both_ways(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let app = f.application().await;
+    f.endpoint(&f.application().await).await;
+    let mut ids: Vec<EndpointId> = Vec::new();
+    for i in 0..5 {
+        let endpoint = f.new_endpoint(&app, at(i));
+        f.create_endpoint(&endpoint).await;
+        ids.push(endpoint.id);
+    }
+    for order in [Order::Ascending, Order::Descending] {
+        assert_pages(&ids, order, async |page: PageRequest<EndpointId>| {
+            let page = store.list_endpoints(f.org, app.id, page).await.expect("list");
+            page.map(|endpoint| endpoint.id)
+        })
+        .await;
+        ids.reverse();
+    }
+}
+
+/// An endpoint is reached only through its own application and organization.
+pub async fn of_two_tenants_never_meet(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let (app, neighbour, stranger) =
+        (f.application().await, f.application().await, f.other().application().await);
+    let mut endpoint = f.new_endpoint(&app, at(0));
+    endpoint.uid = uid("main");
+    f.create_endpoint(&endpoint).await;
+
+    for (org, wrong) in [(f.org, neighbour.id), (stranger.org, app.id), (stranger.org, stranger.id)]
+    {
+        for reference in [Ref::Id(endpoint.id), by_uid("main")] {
+            assert_eq!(store.endpoint(org, wrong, &reference).await, Ok(None));
+        }
+        let listed = store.list_endpoints(org, wrong, first(10)).await.expect("list");
+        assert_eq!(listed.items, []);
+        assert_eq!(store.endpoints_ever(org, wrong, &[endpoint.id]).await, Ok(Vec::new()));
+        let deleted = store.delete_endpoint(&ACTOR, org, wrong, endpoint.id, at(1)).await;
+        assert_eq!(deleted, Ok(Err(Refused::NotFound)));
+        let mut stolen = endpoint.clone();
+        (stolen.org, stolen.app, stolen.revision) = (org, wrong, 2);
+        assert_eq!(store.update_endpoint(&ACTOR, stolen).await, Ok(Err(Refused::NotFound)));
+    }
+    assert_eq!(f.stored_endpoint(&endpoint).await, endpoint);
+    let misplaced = f.new_endpoint(&stranger, at(1));
+    let misplaced = domain::endpoint::Endpoint { org: f.org, ..misplaced };
+    assert_eq!(store.create_endpoint(&ACTOR, misplaced).await, Ok(Err(Refused::NotFound)));
+}
