@@ -1,1 +1,28 @@
-fn main() {}
+//! `hookwright`: the house put together. Sends webhooks, keeps them, shows them.
+
+mod cli;
+mod client;
+mod commands;
+mod config;
+mod env;
+mod http;
+mod inbox;
+mod keys;
+mod serve;
+mod telemetry;
+mod wiring;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("hookwright: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

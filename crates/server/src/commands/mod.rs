@@ -1,0 +1,8 @@
+//! The commands, one file each.
+
+pub mod config;
+pub mod dev;
+pub mod health;
+pub mod serve;
+pub mod store;
+pub mod token;

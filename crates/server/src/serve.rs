@@ -1,0 +1,68 @@
+//! Running the house: listeners, engine, and the way down.
+
+use std::future::Future;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal as unix_signal},
+};
+
+use crate::{config::Config, http, telemetry, wiring::House};
+
+/// Threads of the runtime: one per processor.
+pub fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
+/// A runtime of so many threads.
+pub fn runtime(workers: usize) -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+        .context("the runtime could not be started")
+}
+
+/// Resolves at the first SIGTERM or SIGINT. A second one ends the process at once.
+pub async fn signal() {
+    let mut term = unix_signal(SignalKind::terminate()).expect("signals can be waited for");
+    let mut int = unix_signal(SignalKind::interrupt()).expect("signals can be waited for");
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("stopping: no new requests, no new attempts");
+    dispatch::spawn::spawn("server.second_signal", async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        tracing::warn!("stopped at once; attempts under way will be made again");
+        std::process::exit(130);
+    });
+}
+
+/// Serves until `stop` resolves; then answers what was asked, lets attempts finish, and ends.
+pub async fn run(
+    house: House,
+    config: &Config,
+    metrics: Option<PrometheusHandle>,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let listener = http::listen(config.listen).await.context("`listen`")?;
+    if let (Some(address), Some(handle)) = (config.metrics_listen, metrics) {
+        telemetry::serve_metrics(address, handle).await?;
+    }
+    house.start();
+    tracing::info!(listen = %config.listen, data = %config.data_dir.display(), "ready");
+    http::serve(listener, house.router.clone(), config.api_connections, stop).await;
+    let left = house.engine.stop().await;
+    if left > 0 {
+        tracing::warn!(left, "attempts were still under way; they will be made again");
+    }
+    house.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! Where concrete stores and destinations meet the rest. Nothing else names them.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use api::{ApiOptions, ApiState, auth};
+use axum::Router;
+use destinations::http::{HttpDestination, HttpOptions, ProxyOptions, SystemResolver};
+use dispatch::{DispatchOptions, Engine, EngineParts, RetentionOptions};
+use domain::{
+    breaker::BreakerPolicy,
+    clock::Clock,
+    delivery::Policy,
+    entropy::Entropy,
+    id::OrganizationId,
+    retry::RetryTiming,
+    window::WindowBounds,
+};
+use publish::{Catalogues, PublishOptions, Publisher};
+use store_embedded::{EmbeddedOptions, EmbeddedStore, Ports};
+
+use crate::{
+    config::Config,
+    env::{SystemClock, SystemEntropy},
+    keys,
+};
+
+/// Applications kept in memory with their endpoints.
+const CATALOGUE_APPLICATIONS: usize = 20_000;
+
+/// The house put together, not yet running.
+pub struct House {
+    /// Delivers.
+    pub engine: Arc<Engine>,
+    /// Answers.
+    pub router: Router,
+    store: Arc<EmbeddedStore>,
+    destination: Arc<HttpDestination>,
+    publisher: Arc<Publisher>,
+}
+
+impl House {
+    /// Sets the engine going.
+    pub fn start(&self) {
+        let destination = self.destination.clone();
+        dispatch::spawn::spawn("destinations.sweep", async move { destination.run().await });
+        self.engine.start(self.publisher.clone());
+    }
+
+    /// Closes the store, after everything else has stopped.
+    pub async fn close(self) {
+        self.store.close().await;
+    }
+}
+
+/// Opens the store of a data directory.
+pub fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<EmbeddedStore> {
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("`data_dir`: {}", config.data_dir.display()))?;
+    let mib = 1024 * 1024;
+    let options = EmbeddedOptions {
+        cache_mib: config.store_cache_mib,
+        low_water_bytes: config.disk_low_water_mib * mib,
+        low_water_percent: config.disk_low_water_percent,
+        ballast_bytes: config.disk_reserve_mib * mib,
+        ..EmbeddedOptions::new(&config.data_dir)
+    };
+    let ports = Ports {
+        vault: Arc::new(keys::vault(config, &entropy)?),
+        clock,
+        entropy,
+        free_space: store_embedded::disk_space(),
+        on_fatal: Arc::new(|why| {
+            // What is on the disk is not known any more: only a fresh start can find out.
+            eprintln!("hookwright: {why}: ending, to recover at the next start");
+            std::process::abort();
+        }),
+    };
+    Ok(EmbeddedStore::open(options, ports)?)
+}
+
+/// A token of an organization.
+pub fn organization_token(
+    config: &Config,
+    org: Option<OrganizationId>,
+    ttl: Duration,
+) -> anyhow::Result<String> {
+    let org = match org {
+        Some(org) => org,
+        None => OrganizationId::DEFAULT.parse()?,
+    };
+    let keys = keys::jwt_keys(config)?;
+    let now = SystemClock::new().now();
+    auth::mint_organization(&keys, org, now, ttl, &SystemEntropy)
+        .map(|minted| minted.token)
+        .context("`jwt_key` is a public key: it verifies tokens and makes none")
+}
+
+/// Puts everything together.
+pub async fn build(config: &Config) -> anyhow::Result<House> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let store = Arc::new(open_store(config, clock.clone())?);
+    let catalogues = Arc::new(Catalogues::new(store.clone(), CATALOGUE_APPLICATIONS));
+    let resolver = Arc::new(SystemResolver::new(clock.clone())?);
+    let destination =
+        Arc::new(HttpDestination::new(http_options(config)?, resolver, clock.clone()));
+    let engine = Engine::new(EngineParts {
+        store: store.clone(),
+        catalogues: catalogues.clone(),
+        destination: destination.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        options: dispatch_options(config),
+    });
+    let publisher = Arc::new(Publisher::new(
+        store.clone(),
+        catalogues,
+        engine.handle(),
+        clock.clone(),
+        entropy.clone(),
+        PublishOptions {
+            payload_retention: config.payload_retention,
+            max_pending: config.max_pending_deliveries,
+        },
+    ));
+    let public_url = match &config.public_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => format!("http://{}", config.listen),
+    };
+    let options = ApiOptions {
+        body_limit: config.body_limit,
+        body_timeout: config.body_timeout,
+        https_only: config.https_only,
+        public_url,
+        default_signature_type: config.default_signature_type,
+        idempotency_ttl: config.idempotency_ttl,
+        ..ApiOptions::new(keys::jwt_keys(config)?)
+    };
+    let state =
+        ApiState::new(store.clone(), publisher.clone(), clock, entropy, options).await?;
+    Ok(House { engine, router: api::router(state), store, destination, publisher })
+}
+
+fn http_options(config: &Config) -> anyhow::Result<HttpOptions> {
+    let proxy = config.proxy.as_ref().map(|url| ProxyOptions::new(url.as_str(), &config.no_proxy));
+    Ok(HttpOptions {
+        allow: config.allow_addresses.clone(),
+        proxy: proxy.transpose().context("`proxy`")?,
+        max_connections: config.max_connections,
+        max_idle_per_host: config.max_idle_per_host,
+        max_idle_total: config.max_idle_connections,
+        connection_lifetime: config.connection_lifetime,
+        dangerous_disable_tls_verification: config.dangerous_disable_tls_verification,
+        ..HttpOptions::default()
+    })
+}
+
+fn dispatch_options(config: &Config) -> DispatchOptions {
+    DispatchOptions {
+        max_in_flight: config.max_in_flight,
+        lane_queue: config.lane_queue,
+        hot_bytes: config.hot_bytes,
+        window: WindowBounds {
+            initial: config.window_initial,
+            max: config.window_max,
+            ..WindowBounds::default()
+        },
+        breaker: BreakerPolicy {
+            failures: config.breaker_failures,
+            max_wait: config.breaker_max_wait,
+            ..BreakerPolicy::default()
+        },
+        policy: Policy {
+            schedule: config.retry_schedule.clone(),
+            timing: RetryTiming {
+                jitter: config.retry_jitter,
+                overload_wait: config.overload_wait,
+                max_retry_after: config.max_retry_after,
+            },
+            disable_on_gone: config.disable_on_gone,
+            disable_after: config.disable_after,
+            max_age_slack: config.max_age_slack,
+        },
+        request_timeout: config.request_timeout,
+        header_style: config.signature_headers,
+        user_agent: config.user_agent.clone(),
+        retention: RetentionOptions {
+            history: config.history_retention,
+            sweep_interval: config.sweep_interval,
+            sweep_rows: config.sweep_rows,
+        },
+        drain_timeout: config.drain_timeout,
+        ..DispatchOptions::default()
+    }
+}
