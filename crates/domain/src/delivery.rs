@@ -307,3 +307,172 @@ pub fn overdue(delivery: &Delivery, policy: &Policy, now: Timestamp) -> Option<(
     let cause = if delivery.attempts == 0 { Cause::CircuitOpen } else { Cause::MaxAge };
     Some((EndState::Exhausted, cause))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SeededEntropy;
+    use bytes::Bytes;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_790_000_000);
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+    fn delivery(trigger: Trigger, attempts: u16) -> Delivery {
+        Delivery {
+            id: DeliveryId::floor(NOW),
+            org: OrganizationId::from_raw([1; 20]),
+            app: ApplicationId::from_raw([2; 20]),
+            endpoint: EndpointId::from_raw([3; 20]),
+            message: MessageId::from_raw([4; 20]),
+            trigger,
+            attempts,
+            due: NOW,
+            give_up_at: NOW.plus(90 * DAY),
+        }
+    }
+
+    fn outcome(class: OutcomeClass, status_code: Option<u16>, timed_out: bool) -> Outcome {
+        Outcome {
+            class,
+            status_code,
+            response: Bytes::new(),
+            duration: Duration::from_millis(5),
+            retry_after: None,
+            timed_out,
+        }
+    }
+
+    fn status(code: u16) -> Outcome {
+        let class = if code / 100 == 2 { OutcomeClass::Success } else { OutcomeClass::Status };
+        outcome(class, Some(code), false)
+    }
+
+    fn judge(delivery: &Delivery, outcome: &Outcome, since: Option<Timestamp>) -> Settlement {
+        settle(delivery, outcome, since, &Policy::default(), NOW, &SeededEntropy::new(1))
+    }
+
+    #[test]
+    fn what_outcomes_mean_for_the_lane() {
+        use OutcomeClass::*;
+        for (outcome, want) in [
+            (status(200), Pace::Faster),
+            (status(299), Pace::Faster),
+            (status(301), Pace::Same),
+            (status(400), Pace::Same),
+            (status(410), Pace::Same),
+            (status(429), Pace::Slower),
+            (status(500), Pace::Failing),
+            (status(503), Pace::Slower),
+            (outcome(Timeout, None, true), Pace::Slower),
+            (outcome(Ambiguous, None, true), Pace::Slower),
+            (outcome(Ambiguous, None, false), Pace::Failing),
+            (outcome(Connect, None, false), Pace::Failing),
+            (outcome(Dns, None, false), Pace::Failing),
+            (outcome(Blocked, None, false), Pace::Failing),
+        ] {
+            assert_eq!(pace(&outcome), want, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_schedule_runs_to_its_end() {
+        let waits = [5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];
+        for attempts in 0..8u16 {
+            let settled = judge(&delivery(Trigger::Automatic, attempts), &status(500), None);
+            match (settled.next, waits.get(usize::from(attempts))) {
+                (Next::Retry(due), Some(wait)) => {
+                    let wait = Duration::from_secs(*wait);
+                    let got = due.since(NOW);
+                    assert!(got >= wait.mul_f64(0.8) && got <= wait.mul_f64(1.2), "{got:?}");
+                }
+                (Next::End(EndState::Exhausted, Cause::LastTry), None) => {}
+                other => panic!("after try {}: {other:?}", attempts + 1),
+            }
+            let notice = match attempts {
+                3 => Some(Notice::Failing),
+                7 => Some(Notice::Exhausted),
+                _ => None,
+            };
+            assert_eq!(settled.notice, notice, "after try {}", attempts + 1);
+        }
+    }
+
+    #[test]
+    fn a_success_ends_it_and_is_told_after_it_was_failing() {
+        for attempts in 0..8u16 {
+            let settled = judge(&delivery(Trigger::Automatic, attempts), &status(204), Some(NOW));
+            assert_eq!(settled.next, Next::End(EndState::Succeeded, Cause::Delivered));
+            assert_eq!(settled.health, Health::Recovered);
+            let told = settled.notice == Some(Notice::Recovered);
+            assert_eq!(told, attempts >= 4, "after try {}", attempts + 1);
+        }
+        let settled = judge(&delivery(Trigger::Automatic, 0), &status(200), None);
+        assert_eq!(settled.health, Health::Same);
+    }
+
+    #[test]
+    fn a_resend_has_one_try_and_says_nothing_of_health() {
+        for trigger in [Trigger::Manual, Trigger::Replay] {
+            let since = Some(NOW.minus(30 * DAY));
+            let settled = judge(&delivery(trigger, 0), &status(500), since);
+            assert_eq!(settled.next, Next::End(EndState::Exhausted, Cause::LastTry));
+            assert_eq!((settled.health, settled.notice), (Health::Same, None));
+            assert_eq!(judge(&delivery(trigger, 0), &status(410), since).health, Health::Same);
+            assert_eq!(judge(&delivery(trigger, 0), &status(200), since).health, Health::Recovered);
+        }
+    }
+
+    #[test]
+    fn health_moves_on_transitions_only() {
+        let automatic = delivery(Trigger::Automatic, 0);
+        let failing = |since| judge(&automatic, &status(500), since).health;
+        assert_eq!(failing(None), Health::Failing(NOW));
+        assert_eq!(failing(Some(NOW.minus(4 * DAY))), Health::Same);
+        let since = NOW.minus(5 * DAY);
+        assert_eq!(failing(Some(since)), Health::Disable { fail_since: since });
+        let gone = judge(&automatic, &status(410), None);
+        assert_eq!(gone.health, Health::Disable { fail_since: NOW });
+        assert_eq!(gone.next, Next::End(EndState::Exhausted, Cause::Gone));
+        let kept = Policy { disable_on_gone: false, disable_after: None, ..Policy::default() };
+        let entropy = SeededEntropy::new(1);
+        let settled = settle(&automatic, &status(410), Some(since), &kept, NOW, &entropy);
+        assert_eq!(settled.health, Health::Same);
+    }
+
+    #[test]
+    fn nothing_is_tried_after_its_payload_or_age() {
+        let mut old = delivery(Trigger::Automatic, 1);
+        old.give_up_at = NOW.plus(Duration::from_secs(60));
+        let settled = judge(&old, &status(500), None);
+        assert_eq!(settled.next, Next::End(EndState::Exhausted, Cause::PayloadExpired));
+        let policy = Policy::default();
+        let limit = policy.schedule.total() + policy.max_age_slack;
+        let fresh = delivery(Trigger::Automatic, 0);
+        let created = fresh.id.timestamp();
+        assert_eq!(overdue(&fresh, &policy, created.plus(limit)), None);
+        let late = created.plus(limit + Duration::from_secs(1));
+        let end = |d: &Delivery| overdue(d, &policy, late);
+        assert_eq!(end(&fresh), Some((EndState::Exhausted, Cause::CircuitOpen)));
+        let tried = Some((EndState::Exhausted, Cause::MaxAge));
+        assert_eq!(end(&delivery(Trigger::Automatic, 2)), tried);
+    }
+
+    #[test]
+    fn codes_round_trip() {
+        for code in 0..=u8::MAX {
+            if let Some(state) = EndState::from_code(code) {
+                assert_eq!(state as u8, code);
+            }
+            if let Some(cause) = Cause::from_code(code) {
+                assert_eq!(cause as u8, code);
+            }
+            if let Some(trigger) = Trigger::from_code(code) {
+                assert_eq!(trigger as u8, code);
+            }
+            if let Some(class) = OutcomeClass::from_code(code) {
+                assert_eq!(class as u8, code);
+            }
+        }
+        assert_eq!((0..=u8::MAX).filter_map(Cause::from_code).count(), 9);
+    }
+}

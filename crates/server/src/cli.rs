@@ -30,7 +30,8 @@ fn command() -> Command {
         .env("HOOKWRIGHT_CONFIG")
         .global(true)
         .help("TOML file with settings");
-    let org = Arg::new("org").long("org").value_name("ORG_ID").help("The organization [a default one]");
+    let org =
+        Arg::new("org").long("org").value_name("ORG_ID").help("The organization [a default one]");
     let to = Arg::new("to").required(true).value_parser(clap::value_parser!(PathBuf));
     Command::new("hookwright")
         .version(env!("CARGO_PKG_VERSION"))
@@ -72,9 +73,9 @@ fn command() -> Command {
                 .about("Seal all secrets with a new master key (the server must be stopped)"),
         )
         .subcommand(
-            Command::new("health").about("Ask a running server whether it is well").arg(
-                Arg::new("url").value_name("URL").help("Where it is [as configured]"),
-            ),
+            Command::new("health")
+                .about("Ask a running server whether it is well")
+                .arg(Arg::new("url").value_name("URL").help("Where it is [as configured]")),
         )
 }
 

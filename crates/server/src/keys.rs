@@ -170,7 +170,9 @@ mod tests {
 
     #[test]
     fn refuses_weak_token_secrets() {
-        for weak in ["", "short", "secretsecretsecret", "aaaaaaaaaaaaaaaaaaaa", "svix-SVIX-svix-svix"] {
+        for weak in
+            ["", "short", "secretsecretsecret", "aaaaaaaaaaaaaaaaaaaa", "svix-SVIX-svix-svix"]
+        {
             assert!(jwt_keys(&config(&[("jwt_secret", weak)])).is_err(), "{weak}");
         }
         assert!(jwt_keys(&config(&[("jwt_secret", "p9Zr2kQ7vXw4Lm1N")])).is_ok());

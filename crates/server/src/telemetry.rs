@@ -53,8 +53,9 @@ where
         .with_endpoint(endpoint.as_str())
         .build()
         .context("`otlp_endpoint`")?;
-    let provider =
-        opentelemetry_sdk::trace::SdkTracerProvider::builder().with_batch_exporter(exporter).build();
+    let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .build();
     let tracer = provider.tracer("hookwright");
     Ok(Some(tracing_opentelemetry::layer().with_tracer(tracer)))
 }

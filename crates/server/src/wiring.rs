@@ -5,16 +5,11 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use api::{ApiOptions, ApiState, auth};
 use axum::Router;
-use destinations::http::{HttpDestination, HttpOptions, ProxyOptions, SystemResolver};
+use destinations::http::{HickoryResolver, HttpDestination, HttpOptions, ProxyOptions};
 use dispatch::{DispatchOptions, Engine, EngineParts, RetentionOptions};
 use domain::{
-    breaker::BreakerPolicy,
-    clock::Clock,
-    delivery::Policy,
-    entropy::Entropy,
-    id::OrganizationId,
-    retry::RetryTiming,
-    window::WindowBounds,
+    breaker::BreakerPolicy, clock::Clock, delivery::Policy, entropy::Entropy, id::OrganizationId,
+    retry::RetryTiming, window::WindowBounds,
 };
 use publish::{Catalogues, PublishOptions, Publisher};
 use store_embedded::{EmbeddedOptions, EmbeddedStore, Ports};
@@ -103,7 +98,7 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let store = Arc::new(open_store(config, clock.clone())?);
     let catalogues = Arc::new(Catalogues::new(store.clone(), CATALOGUE_APPLICATIONS));
-    let resolver = Arc::new(SystemResolver::new(clock.clone())?);
+    let resolver = Arc::new(HickoryResolver::from_system()?);
     let destination =
         Arc::new(HttpDestination::new(http_options(config)?, resolver, clock.clone()));
     let engine = Engine::new(EngineParts {
@@ -138,8 +133,7 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
         idempotency_ttl: config.idempotency_ttl,
         ..ApiOptions::new(keys::jwt_keys(config)?)
     };
-    let state =
-        ApiState::new(store.clone(), publisher.clone(), clock, entropy, options).await?;
+    let state = ApiState::new(store.clone(), publisher.clone(), clock, entropy, options).await?;
     Ok(House { engine, router: api::router(state), store, destination, publisher })
 }
 

@@ -53,7 +53,7 @@ pub enum SigningSecret {
         /// As given.
         bytes: Zeroizing<Vec<u8>>,
         /// Made ready.
-        key: hmac::Key,
+        key: Box<hmac::Key>,
     },
     /// For `v1a`.
     Ed25519 {
@@ -86,7 +86,7 @@ impl SigningSecret {
     }
 
     fn hmac(bytes: Zeroizing<Vec<u8>>) -> Self {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
+        let key = Box::new(hmac::Key::new(hmac::HMAC_SHA256, &bytes));
         Self::Hmac { bytes, key }
     }
 

@@ -34,7 +34,8 @@ pub fn run(sources: Sources) -> anyhow::Result<ExitCode> {
     let metrics = telemetry::init_metrics()?;
     serve::runtime(serve::workers())?.block_on(async move {
         let house = wiring::build(&config).await?;
-        let token = wiring::organization_token(&config, None, Duration::from_secs(3_600 * 24 * 30))?;
+        let token =
+            wiring::organization_token(&config, None, Duration::from_secs(3_600 * 24 * 30))?;
         let (ready, stop) = (Arc::new(tokio::sync::Notify::new()), serve::signal());
         let show = dispatch::spawn::spawn("dev.tour", tour(config.clone(), token, ready.clone()));
         let served = serve::run(house, &config, Some(metrics), stop);
@@ -174,7 +175,9 @@ fn print_next_steps(config: &Config, token: &str) {
     println!("  export HOOKWRIGHT_TOKEN={token}\n");
     println!("  # send another message");
     println!("  curl -s {base}/app/acme/msg -H \"Authorization: Bearer $HOOKWRIGHT_TOKEN\" \\");
-    println!("    -d '{{\"eventType\": \"invoice.paid\", \"payload\": {{\"invoice\": \"in_2\"}}}}'\n");
+    println!(
+        "    -d '{{\"eventType\": \"invoice.paid\", \"payload\": {{\"invoice\": \"in_2\"}}}}'\n"
+    );
     println!("  # what came of it");
     println!("  curl -s {base}/app/acme/attempt/endpoint/inbox \\");
     println!("    -H \"Authorization: Bearer $HOOKWRIGHT_TOKEN\"\n");

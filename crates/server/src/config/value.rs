@@ -4,7 +4,9 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use api::JwtAlgorithm;
 use domain::{
-    duration::HumanDuration, organization::SchemaMode, retry::RetrySchedule,
+    duration::HumanDuration,
+    organization::SchemaMode,
+    retry::RetrySchedule,
     signature::{HeaderStyle, SignatureType},
 };
 use ipnet::IpNet;
