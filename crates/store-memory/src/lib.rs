@@ -1,1 +1,58 @@
-//! TODO
+//! The reference store: every trait of [`store`] in memory, clear rather than fast. Tests use it in
+//! place of a real one, and [`faults`] makes it misbehave on request.
+//!
+//! Each call is one act under one lock. It keeps no audit rows, because nothing reads them, and seals
+//! nothing, because nothing leaves the process.
+
+mod catalog;
+mod deliveries;
+pub mod faults;
+mod history;
+mod housekeeping;
+mod page;
+mod publish;
+mod state;
+mod tasks;
+mod tokens;
+
+use std::sync::Arc;
+
+use domain::entropy::Entropy;
+use parking_lot::Mutex;
+use store::Result;
+
+use crate::{faults::Faults, state::State};
+
+/// A store in memory.
+pub struct MemoryStore {
+    inner: Mutex<Inner>,
+    entropy: Arc<dyn Entropy>,
+}
+
+#[derive(Default)]
+struct Inner {
+    state: State,
+    faults: Faults,
+}
+
+impl MemoryStore {
+    /// An empty one. `entropy` names the tasks it makes.
+    pub fn new(entropy: Arc<dyn Entropy>) -> Self {
+        Self { inner: Mutex::default(), entropy }
+    }
+
+    /// One call: `act` sees and leaves a whole state.
+    fn act<T>(&self, act: impl FnOnce(&mut State) -> T) -> Result<T> {
+        let mut inner = self.inner.lock();
+        inner.faults.answers()?;
+        Ok(act(&mut inner.state))
+    }
+
+    /// A call whose reply can be lost.
+    fn commit<T>(&self, act: impl FnOnce(&mut State) -> T) -> Result<T> {
+        let mut inner = self.inner.lock();
+        inner.faults.answers()?;
+        let answer = act(&mut inner.state);
+        inner.faults.reply(answer)
+    }
+}

@@ -3,7 +3,7 @@
 //!
 //! ```ignore
 //! /// A fresh, empty store and whatever must live as long as it (a directory; `()` for nothing).
-//! async fn make_store() -> (Arc<dyn store::Store>, impl Sized) { … }
+//! async fn make_store() -> (Arc<dyn store::Store>, impl Sized) { unimplemented!() }
 //!
 //! store::suite::tests!(make_store);
 //! ```
@@ -14,7 +14,20 @@
 //! A new case is a `pub async fn` in the file of its group and its name in the list below.
 
 pub mod applications;
+pub mod attempts;
+pub mod due;
+pub mod endpoints;
 pub mod fixture;
+pub mod health;
+pub mod messages;
+pub mod organizations;
+pub mod publish;
+pub mod retention;
+pub mod settle;
+pub mod standing;
+pub mod tasks;
+pub mod tokens;
+pub mod traffic;
 
 /// Makes a test of each case; see [the module](self).
 pub use crate::__suite_tests as tests;
@@ -31,6 +44,98 @@ macro_rules! __suite_tests {
             are_listed_in_pages_both_ways,
             are_filtered_by_their_endpoints,
             of_two_organizations_never_meet,
+        );
+        $crate::__suite_group!($make, endpoints:
+            keep_all_they_are_given,
+            refuse_a_taken_uid,
+            refuse_a_stale_revision,
+            are_named_after_they_are_deleted,
+            leave_a_task_when_deleted,
+            are_listed_in_pages_both_ways,
+            of_two_tenants_never_meet,
+        );
+        $crate::__suite_group!($make, organizations:
+            have_settings,
+            keep_event_types,
+            replace_archived_event_types,
+            refuse_stale_event_types,
+            count_versions,
+        );
+        $crate::__suite_group!($make, publish:
+            keeps_message_and_deliveries,
+            refuses_a_stale_catalogue,
+            refuses_a_missing_application,
+            answers_each_message_by_itself,
+            happens_once_per_idempotency_key,
+            happens_once_per_event_id,
+            keeps_to_the_quota,
+            is_safe_to_repeat,
+            enqueues_only_for_stored_messages,
+            remembers_other_answers,
+            answers_callers_at_once,
+        );
+        $crate::__suite_group!($make, due:
+            finds_every_lane_once,
+            knows_the_earliest_of_a_lane,
+            gives_work_in_order,
+            skips_what_is_in_memory,
+            bounds_the_bytes_of_a_page,
+            gives_nothing_to_strangers,
+            cancels_in_steps,
+        );
+        $crate::__suite_group!($make, settle:
+            moves_to_the_next_try,
+            ends_on_record,
+            supersedes_what_has_moved_on,
+            answers_each_by_itself,
+            ends_the_schedule_when_a_resend_arrives,
+            leaves_the_schedule_when_a_resend_fails,
+            publishes_what_it_causes,
+            is_safe_to_repeat,
+            answers_callers_at_once,
+        );
+        $crate::__suite_group!($make, health:
+            changes_only_on_transition,
+            disables_once,
+            survives_an_update,
+            counts_when_superseded,
+        );
+        $crate::__suite_group!($make, messages:
+            are_filtered,
+            are_listed_in_pages_both_ways,
+            come_with_or_without_body,
+            are_found,
+            of_two_tenants_never_meet,
+            can_be_expunged,
+        );
+        $crate::__suite_group!($make, attempts:
+            keep_all_they_are_given,
+            are_filtered,
+            are_listed_in_pages_both_ways,
+            can_be_expunged,
+            of_two_tenants_never_meet,
+        );
+        $crate::__suite_group!($make, standing:
+            is_told_of_messages,
+            follows_the_schedule,
+            is_listed_in_pages_both_ways,
+            is_told_of_endpoints,
+            is_counted,
+            tells_what_to_recover,
+            is_on_record,
+        );
+        $crate::__suite_group!($make, tasks:
+            run_until_they_are_done,
+            are_listed,
+        );
+        $crate::__suite_group!($make, tokens:
+            are_refused_until_forgotten,
+        );
+        $crate::__suite_group!($make, retention:
+            takes_expired_payloads,
+            takes_old_history,
+            takes_expired_claims,
+            counts_what_remains,
         );
     };
 }
@@ -57,11 +162,31 @@ mod tests {
     /// A case that nobody lists would never run.
     #[test]
     fn every_case_is_listed() {
-        let list = include_str!("suite.rs");
-        for source in [include_str!("suite/applications.rs")] {
-            let names = source.split("pub async fn ").skip(1).filter_map(|s| s.split('(').next());
-            for name in names {
-                assert!(list.contains(&format!("{name},")), "{name} is not listed");
+        let suite = include_str!("suite.rs");
+        for (group, source) in [
+            ("applications", include_str!("suite/applications.rs")),
+            ("endpoints", include_str!("suite/endpoints.rs")),
+            ("organizations", include_str!("suite/organizations.rs")),
+            ("publish", include_str!("suite/publish.rs")),
+            ("due", include_str!("suite/due.rs")),
+            ("settle", include_str!("suite/settle.rs")),
+            ("health", include_str!("suite/health.rs")),
+            ("messages", include_str!("suite/messages.rs")),
+            ("attempts", include_str!("suite/attempts.rs")),
+            ("standing", include_str!("suite/standing.rs")),
+            ("tasks", include_str!("suite/tasks.rs")),
+            ("tokens", include_str!("suite/tokens.rs")),
+            ("retention", include_str!("suite/retention.rs")),
+        ] {
+            let list =
+                suite.split_once(&format!("$make, {group}:")).expect("the group is listed").1;
+            let listed: Vec<_> = list.lines().skip(1).map(str::trim).collect();
+            let end = listed.iter().position(|line| *line == ");").expect("a list ends");
+            let cases = source.split("\npub async fn ").skip(1);
+            let cases: Vec<_> = cases.filter_map(|case| case.split('(').next()).collect();
+            assert!(!cases.is_empty(), "{group}");
+            for case in cases {
+                assert!(listed[..end].contains(&&*format!("{case},")), "{group}: {case}");
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Endpoints.
 
-use std::time::Duration;
+use std::{slice::from_ref, time::Duration};
 
 use domain::{
+    endpoint::Endpoint,
     id::EndpointId,
     name::Ref,
     page::{Order, PageRequest},
@@ -49,12 +50,7 @@ pub async fn keep_all_they_are_given(store: &dyn Store) {
 
     // No filter is not the same as an empty one, and nothing of the old state stays.
     let plain = f.new_endpoint(&app, at(2));
-    endpoint = domain::endpoint::Endpoint {
-        id: endpoint.id,
-        revision: 2,
-        event_types: Some(Vec::new()),
-        ..plain
-    };
+    endpoint = Endpoint { id: endpoint.id, revision: 2, event_types: Some(Vec::new()), ..plain };
     assert_eq!(store.update_endpoint(&ACTOR, endpoint.clone()).await, Ok(Ok(())));
     assert_eq!(f.stored_endpoint(&endpoint).await, endpoint);
     assert_eq!(store.endpoint(f.org, app.id, &by_uid("main")).await, Ok(None));
@@ -95,7 +91,7 @@ pub async fn refuse_a_stale_revision(store: &dyn Store) {
     let app = f.application().await;
     let endpoint = f.endpoint(&app).await;
     for revision in [0, 1, 3] {
-        let wrong = domain::endpoint::Endpoint { revision, ..endpoint.clone() };
+        let wrong = Endpoint { revision, ..endpoint.clone() };
         let stale = store.update_endpoint(&ACTOR, wrong).await;
         assert_eq!(stale, Ok(Err(Refused::Stale)), "{revision}");
     }
@@ -120,7 +116,7 @@ pub async fn are_named_after_they_are_deleted(store: &dyn Store) {
     assert_eq!(f.versions(&app).await.app, before.app + 1);
 
     let listed = store.list_endpoints(f.org, app.id, first(10)).await.expect("list");
-    assert_eq!(listed.items, [stays.clone()]);
+    assert_eq!(listed.items, from_ref(&stays));
     assert_eq!(store.endpoint(f.org, app.id, &Ref::Id(gone.id)).await, Ok(None));
     let again = store.delete_endpoint(&ACTOR, f.org, app.id, gone.id, at(2)).await;
     assert_eq!(again, Ok(Err(Refused::NotFound)));
@@ -202,6 +198,6 @@ pub async fn of_two_tenants_never_meet(store: &dyn Store) {
     }
     assert_eq!(f.stored_endpoint(&endpoint).await, endpoint);
     let misplaced = f.new_endpoint(&stranger, at(1));
-    let misplaced = domain::endpoint::Endpoint { org: f.org, ..misplaced };
+    let misplaced = Endpoint { org: f.org, ..misplaced };
     assert_eq!(store.create_endpoint(&ACTOR, misplaced).await, Ok(Err(Refused::NotFound)));
 }
