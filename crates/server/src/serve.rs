@@ -25,6 +25,15 @@ pub fn runtime(workers: usize) -> anyhow::Result<Runtime> {
         .context("the runtime could not be started")
 }
 
+/// Raises the limit of open files to what the system allows: connections to callers and receivers are
+/// files too.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Not being allowed to is no reason not to start.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
 /// Resolves at the first SIGTERM or SIGINT. A second one ends the process at once.
 pub async fn signal() {
     let mut term = unix_signal(SignalKind::terminate()).expect("signals can be waited for");
@@ -51,18 +60,18 @@ pub async fn run(
     metrics: Option<PrometheusHandle>,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
+    raise_file_limit();
     let listener = http::listen(config.listen).await.context("`listen`")?;
     if let (Some(address), Some(handle)) = (config.metrics_listen, metrics) {
         telemetry::serve_metrics(address, handle).await?;
     }
-    house.start();
+    house.start(config)?;
     tracing::info!(listen = %config.listen, data = %config.data_dir.display(), "ready");
     http::serve(listener, house.router.clone(), config.api_connections, stop).await;
     let left = house.engine.stop().await;
     if left > 0 {
         tracing::warn!(left, "attempts were still under way; they will be made again");
     }
-    house.close().await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -16,6 +16,7 @@ use store_embedded::{EmbeddedOptions, EmbeddedStore, Ports};
 
 use crate::{
     config::Config,
+    control,
     env::{SystemClock, SystemEntropy},
     keys,
 };
@@ -35,16 +36,13 @@ pub struct House {
 }
 
 impl House {
-    /// Sets the engine going.
-    pub fn start(&self) {
+    /// Sets the engine going, and listens for commands.
+    pub fn start(&self, config: &Config) -> anyhow::Result<()> {
+        control::listen(&config.data_dir, self.store.clone())?;
         let destination = self.destination.clone();
         dispatch::spawn::spawn("destinations.sweep", async move { destination.run().await });
         self.engine.start(self.publisher.clone());
-    }
-
-    /// Closes the store, after everything else has stopped.
-    pub async fn close(self) {
-        self.store.close().await;
+        Ok(())
     }
 }
 
@@ -65,14 +63,14 @@ pub fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Embe
         vault: Arc::new(keys::vault(config, &entropy)?),
         clock,
         entropy,
-        free_space: store_embedded::disk_space(),
+        free_space: Arc::new(store_embedded::disk_space),
         on_fatal: Arc::new(|why| {
             // What is on the disk is not known any more: only a fresh start can find out.
             eprintln!("hookwright: {why}: ending, to recover at the next start");
             std::process::abort();
         }),
     };
-    Ok(EmbeddedStore::open(options, ports)?)
+    Ok(EmbeddedStore::open(&options, ports)?)
 }
 
 /// A token of an organization.

@@ -8,6 +8,7 @@ use store::Housekeeping;
 
 use crate::{
     config::Config,
+    control,
     env::{SystemClock, SystemEntropy},
     keys, serve, wiring,
 };
@@ -15,7 +16,12 @@ use crate::{
 /// Writes a consistent copy of the database to a new file, beside a running server or not.
 pub fn backup(config: &Config, to: &Path) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(!to.exists(), "{} exists already: name a new file", to.display());
-    store_embedded::backup(&config.data_dir, to)?;
+    serve::runtime(1)?.block_on(async {
+        if !control::ask_backup(&config.data_dir, to).await? {
+            wiring::open_store(config, Arc::new(SystemClock::new()))?.backup(to).await?;
+        }
+        anyhow::Ok(())
+    })?;
     let bytes = std::fs::metadata(to).context("the copy")?.len();
     println!("{} ({:.1} MiB)", to.display(), bytes as f64 / 1_048_576.0);
     println!("Keep the master key apart from it: without the key its secrets do not open.");
