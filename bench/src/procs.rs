@@ -35,10 +35,13 @@ fn kib(file: &str, key: &str) -> u64 {
 /// One named process tree.
 #[derive(Clone, Debug)]
 pub struct Usage {
+    /// User and system time so far.
     pub cpu_s: f64,
+    /// Living members.
     pub processes: usize,
     /// Sum of proportional set sizes: shared pages are counted once.
     pub pss_mib: f64,
+    /// Largest resident size that the root ever had.
     pub peak_rss_mib: f64,
 }
 

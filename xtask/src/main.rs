@@ -1,1 +1,72 @@
-fn main() {}
+//! Everything that is done to the project rather than by it: `cargo xtask <command>`.
+//!
+//! It knows the server by its command line and its HTTP interface only.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a tool that drives processes reads the clock and the environment itself"
+)]
+
+mod api;
+mod arrows;
+mod backlog;
+mod goals;
+mod kills;
+mod licences;
+mod load;
+mod loadgen;
+mod receiver;
+mod sdk;
+mod server;
+mod shell;
+mod soak;
+mod test;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Tests, checks and measures the project")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Every test of the project, or the parts named.
+    Test(test::Options),
+    /// Fails on any dependency between our crates that the design does not allow.
+    Arrows,
+    /// Fails on any dependency whose licence `deny.toml` does not allow.
+    Licences,
+    /// The official clients' full life against the release binary.
+    Sdk,
+    /// Throughput, latency, fan-out, isolation, limits: measured against the goals.
+    Load(load::Options),
+    /// Kills the server under load, again and again, and counts what was lost or doubled.
+    Kills(kills::Options),
+    /// Hours of work in minutes: whether file, memory and descriptors stop growing.
+    Soak(soak::Options),
+    /// Restarts over a huge backlog of overdue deliveries.
+    Backlog(backlog::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Test(options) => test::run(&options),
+        Command::Arrows => arrows::run(),
+        Command::Licences => licences::run(),
+        Command::Sdk => sdk::run(),
+        Command::Load(options) => load::run(&options),
+        Command::Kills(options) => kills::run(&options),
+        Command::Soak(options) => soak::run(&options),
+        Command::Backlog(options) => backlog::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("xtask: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -10,21 +10,21 @@ use domain::{
     message::Body,
     operational::{LastAttempt, OperationalEvent},
 };
-use store::{deliveries::Settle, failpoint};
+use store::failpoint;
 
-use crate::{core::Start, engine::Engine, settle::Finished};
+use crate::{core::Start, engine::Engine};
 
-/// A delivery younger than this, never tried, cannot be over age: schedules and payloads last longer.
+/// A delivery younger than this, never tried, is not over age: nothing needs to be looked up to know.
 const SURELY_FRESH: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// Makes one attempt and writes what came of it.
     pub(crate) async fn attempt(self: Arc<Self>, start: Start) {
-        let started_at = self.now();
-        let body = match self.sendable(&start, started_at).await {
+        let body = match self.sendable(&start, self.now()).await {
             Ok(body) => body,
             Err(end) => return self.end_unsent(start, end).await,
         };
+        let started_at = self.wall();
         let message = &start.hot.message;
         let signed = self.requests.build(message, &body, &start.endpoint, started_at);
         failpoint::pass("attempt.before_send");
@@ -57,21 +57,15 @@ impl Engine {
             superseded: false,
         };
         let events = events(&settlement, health, &attempt);
-        self.finish(Finished {
-            start,
-            attempt: Some(attempt),
-            next: settlement.next,
-            health,
-            events,
-        })
-        .await;
+        self.finish(start, Some(attempt), settlement.next, health, events).await;
     }
 
     /// The body to send, or how the delivery ends without being sent.
     async fn sendable(&self, start: &Start, now: Timestamp) -> Result<Body, (EndState, Cause)> {
         let delivery = &start.hot.delivery;
-        let fresh =
-            delivery.attempts == 0 && now.since(start.hot.message.created_at) < SURELY_FRESH;
+        let fresh = delivery.attempts == 0
+            && now.since(start.hot.message.created_at) < SURELY_FRESH
+            && now < delivery.give_up_at;
         if !fresh && let Some(end) = delivery::overdue(delivery, &self.policy(start).await, now) {
             return Err(end);
         }
@@ -107,9 +101,7 @@ impl Engine {
     async fn end_unsent(self: Arc<Self>, start: Start, (state, cause): (EndState, Cause)) {
         let (endpoint, probe) = (start.hot.delivery.endpoint, start.probe);
         self.tell(|core, now| core.unstarted(endpoint, probe, now));
-        let next = Next::End(state, cause);
-        let events = Vec::new();
-        self.finish(Finished { start, attempt: None, next, health: Health::Same, events }).await;
+        self.finish(start, None, Next::End(state, cause), Health::Same, Vec::new()).await;
     }
 }
 
@@ -132,17 +124,4 @@ fn events(settlement: &Settlement, health: Health, attempt: &Attempt) -> Vec<Ope
         _ => None,
     };
     notice.into_iter().chain(disabled).collect()
-}
-
-impl Finished {
-    /// What is written, with the messages that it causes.
-    pub(crate) fn settle(&self, messages: Vec<store::publish::NewMessage>) -> Settle {
-        Settle {
-            delivery: self.start.hot.delivery.clone(),
-            attempt: self.attempt.clone(),
-            next: self.next,
-            health: self.health,
-            messages,
-        }
-    }
 }

@@ -13,7 +13,10 @@ use domain::{
     id::{ApplicationId, DeliveryId, EndpointId, OrganizationId},
 };
 use publish::{ApplicationCatalogue, Catalogues, Hot, PreparedEndpoint};
-use store::deliveries::{DueLimits, DuePage, LaneHead, LaneKey};
+use store::{
+    StoreError,
+    deliveries::{DueLimits, DuePage, LaneHead, LaneKey},
+};
 
 use crate::{
     lane::{Lane, Readiness, Target, hot_bytes},
@@ -82,10 +85,11 @@ pub struct Core {
     page_queue: VecDeque<EndpointId>,
     page_queued: HashSet<EndpointId>,
     pages_running: usize,
+    resolve_queue: VecDeque<LaneKey>,
+    resolves_running: usize,
     /// Settles that could not be written yet: while there are any, nothing starts.
     unwritten: usize,
     stopping: bool,
-    resolves: Vec<LaneKey>,
     cancels: Vec<LaneKey>,
 }
 
@@ -118,9 +122,10 @@ impl Core {
             page_queue: VecDeque::new(),
             page_queued: HashSet::new(),
             pages_running: 0,
+            resolve_queue: VecDeque::new(),
+            resolves_running: 0,
             unwritten: 0,
             stopping: false,
-            resolves: Vec::new(),
             cancels: Vec::new(),
         }
     }
@@ -129,15 +134,18 @@ impl Core {
     pub fn hand_over(&mut self, hot: Vec<Hot>, now: Timestamp) {
         for hot in hot {
             let key = LaneKey::of(&hot.delivery);
-            self.lane(key);
-            let lane = self.lanes.get_mut(&key.endpoint).expect("just made");
-            let size = hot_bytes(&hot);
+            let room = self.room();
+            let lane =
+                self.lanes.entry(key.endpoint).or_insert_with(|| Lane::new(key, &self.options));
+            if lane.was_paged(hot.delivery.id) {
+                continue;
+            }
             let due = hot.delivery.due;
-            let fits = self.hot_bytes + size <= self.options.hot_bytes;
+            let (taken, size) = (lane.ready_bytes(), hot_bytes(&hot));
+            let fits = taken + size <= room;
             if due <= now && fits && lane.takes_hot(now, &self.options) {
-                if lane.push(hot) {
-                    self.hot_bytes += size;
-                }
+                lane.push(hot);
+                self.hot_bytes = self.hot_bytes - taken + lane.ready_bytes();
             } else {
                 lane.note_due(due);
             }
@@ -145,16 +153,33 @@ impl Core {
         }
     }
 
+    /// What is left of the memory budget. A lane may take as much as it leaves to the others: one
+    /// that does not move gets half of it at most, and there is always some left for those that do.
+    fn room(&self) -> usize {
+        self.options.hot_bytes.saturating_sub(self.hot_bytes)
+    }
+
+    /// Does something to a lane that may change what it has in memory.
+    fn on_lane(&mut self, endpoint: EndpointId, act: impl FnOnce(&mut Lane)) {
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
+        let before = lane.ready_bytes();
+        act(lane);
+        self.hot_bytes = self.hot_bytes - before + lane.ready_bytes();
+    }
+
     /// A lane has work in the store.
     pub fn add_work(&mut self, head: LaneHead, now: Timestamp) {
-        self.lane(head.lane).note_due(head.next_due);
-        self.review(head.lane.endpoint, now);
+        let key = head.lane;
+        let lane = self.lanes.entry(key.endpoint);
+        lane.or_insert_with(|| Lane::new(key, &self.options)).note_due(head.next_due);
+        self.review(key.endpoint, now);
     }
 
     /// An endpoint was changed.
     pub fn endpoint_changed(&mut self, endpoint: EndpointId, now: Timestamp) {
         if let Some(lane) = self.lanes.get_mut(&endpoint) {
             lane.target = Target::Unknown;
+            lane.resolve_again = lane.resolving;
             self.review(endpoint, now);
         }
     }
@@ -174,16 +199,31 @@ impl Core {
         }
     }
 
-    /// An endpoint was looked up: its application as it is now, `None` if that is gone.
+    /// An endpoint was looked up in the store: its application (`None` if that is gone), or why not.
     pub fn resolved(
+        &mut self,
+        key: LaneKey,
+        found: Result<Option<Arc<ApplicationCatalogue>>, StoreError>,
+        now: Timestamp,
+    ) {
+        self.resolves_running -= 1;
+        let Some(lane) = self.lanes.get_mut(&key.endpoint) else { return };
+        lane.resolving = false;
+        match found {
+            Ok(_) if std::mem::take(&mut lane.resolve_again) => self.review(key.endpoint, now),
+            Ok(application) => self.aim(key, application, now),
+            Err(_) => self.timers.set(Alarm::Lane(key.endpoint), now.plus(READ_RETRY)),
+        }
+    }
+
+    /// Takes an endpoint's application as it is now.
+    fn aim(
         &mut self,
         key: LaneKey,
         application: Option<Arc<ApplicationCatalogue>>,
         now: Timestamp,
     ) {
         let Some(lane) = self.lanes.get_mut(&key.endpoint) else { return };
-        lane.resolving = false;
-        lane.disabling = false;
         lane.target = match application {
             None => Target::Gone,
             Some(application) => {
@@ -193,6 +233,7 @@ impl Core {
                     Some(prepared) => {
                         lane.limit(prepared.endpoint.throttle_rate);
                         lane.first_failure_at = prepared.endpoint.first_failure_at;
+                        lane.disabling = prepared.endpoint.disabled;
                         if prepared.endpoint.disabled {
                             Target::Paused
                         } else {
@@ -205,30 +246,19 @@ impl Core {
         self.review(key.endpoint, now);
     }
 
-    /// An endpoint could not be looked up: try again in a while.
-    pub fn unresolved(&mut self, key: LaneKey, now: Timestamp) {
-        if let Some(lane) = self.lanes.get_mut(&key.endpoint) {
-            lane.resolving = false;
-            self.timers.set(Alarm::Lane(key.endpoint), now.plus(READ_RETRY));
-        }
-    }
-
     /// A page was read, or could not be.
     pub fn page_read(&mut self, key: LaneKey, page: Option<DuePage>, now: Timestamp) {
         self.pages_running -= 1;
-        let Some(lane) = self.lanes.get_mut(&key.endpoint) else { return };
-        match page {
-            Some(page) => self.hot_bytes += lane.end_page(page),
+        self.on_lane(key.endpoint, |lane| match page {
+            Some(page) => lane.end_page(page, now),
             None => lane.failed_page(now.plus(READ_RETRY)),
-        }
+        });
         self.review(key.endpoint, now);
     }
 
     /// An attempt came back with an answer; its outcome is yet to be written.
     pub fn answered(&mut self, endpoint: EndpointId, pace: Pace, probe: bool, now: Timestamp) {
-        let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
-        let shed = lane.answered(pace, probe, now);
-        self.hot_bytes -= shed.iter().map(hot_bytes).sum::<usize>();
+        self.on_lane(endpoint, |lane| lane.answered(pace, probe, now));
         self.review(endpoint, now);
     }
 
@@ -239,7 +269,8 @@ impl Core {
         }
     }
 
-    /// What a delivery came to is on stable storage: `next` is its next due time.
+    /// What a delivery came to is on stable storage: `next` is its next due time, or when to look for
+    /// it where that is not known.
     pub fn settled(
         &mut self,
         endpoint: EndpointId,
@@ -249,13 +280,12 @@ impl Core {
         now: Timestamp,
     ) {
         self.in_flight -= 1;
-        let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
-        lane.left(delivery, next);
-        for id in also_ended {
-            if let Some(hot) = lane.ended(*id) {
-                self.hot_bytes -= hot_bytes(&hot);
+        self.on_lane(endpoint, |lane| {
+            lane.left(delivery, next);
+            for id in also_ended {
+                lane.ended(*id);
             }
-        }
+        });
         self.review(endpoint, now);
     }
 
@@ -268,11 +298,19 @@ impl Core {
         }
     }
 
-    /// The endpoint's health was written.
-    pub fn health_written(&mut self, endpoint: EndpointId, first_failure_at: Option<Timestamp>) {
-        if let Some(lane) = self.lanes.get_mut(&endpoint) {
+    /// The endpoint's health was written (`changed`), or was so in the store already. False if that
+    /// is not what the lane knew: outcomes have crossed.
+    pub fn health_written(
+        &mut self,
+        endpoint: EndpointId,
+        first_failure_at: Option<Timestamp>,
+        changed: bool,
+    ) -> bool {
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return true };
+        if changed {
             lane.first_failure_at = first_failure_at;
         }
+        lane.first_failure_at.is_some() == first_failure_at.is_some()
     }
 
     /// A settle cannot be written at the moment (`true`), or has been after all (`false`).
@@ -323,7 +361,12 @@ impl Core {
         let mut actions = Actions::default();
         self.take_starts(&mut actions, now);
         self.take_pages(&mut actions, now);
-        actions.resolves = std::mem::take(&mut self.resolves);
+        while self.resolves_running < self.options.concurrent_pages
+            && let Some(key) = self.resolve_queue.pop_front()
+        {
+            self.resolves_running += 1;
+            actions.resolves.push(key);
+        }
         actions.cancels = std::mem::take(&mut self.cancels);
         actions.wake_at = if actions.starts.len() == MAX_STARTS_PER_STEP {
             Some(now)
@@ -383,23 +426,25 @@ impl Core {
 
     fn take_pages(&mut self, actions: &mut Actions, now: Timestamp) {
         while !self.stopping && self.pages_running < self.options.concurrent_pages {
-            let room = self.options.hot_bytes.saturating_sub(self.hot_bytes);
-            if room == 0 {
+            let room = self.room();
+            if room == 0 && self.in_flight >= self.options.max_in_flight {
                 break;
             }
             let Some(endpoint) = self.page_queue.pop_front() else { break };
             self.page_queued.remove(&endpoint);
             let Some(lane) = self.lanes.get_mut(&endpoint) else { continue };
             let Some(rows) = lane.wants_page(now, &self.options) else { continue };
-            let limits = DueLimits { until: now, rows, bytes: room.min(MAX_PAGE_BYTES) };
+            let share = room.saturating_sub(lane.ready_bytes());
+            if share == 0 && lane.depth() > 0 {
+                // It is looked at again when those have started.
+                continue;
+            }
+            // At least one row, whatever its size: it starts at once.
+            let limits = DueLimits { until: now, rows, bytes: share.min(MAX_PAGE_BYTES) };
             let skip = lane.begin_page();
             self.pages_running += 1;
             actions.pages.push(PageOrder { lane: lane.key, limits, skip });
         }
-    }
-
-    fn lane(&mut self, key: LaneKey) -> &mut Lane {
-        self.lanes.entry(key.endpoint).or_insert_with(|| Lane::new(key, &self.options))
     }
 
     /// Looks at a lane after anything has happened to it: what it can start, read, or wait for.
@@ -409,22 +454,33 @@ impl Core {
         match lane.target {
             Target::Open(..) => {}
             Target::Unknown if lane.resolving || !has_work => return,
+            Target::Unknown if lane.depth() == 0 && lane.next_due() > now => {
+                // Time enough to look it up when something is due.
+                self.timers.set(Alarm::Lane(endpoint), lane.next_due());
+                return;
+            }
             Target::Unknown => {
-                lane.resolving = true;
                 let key = lane.key;
                 match self.catalogues.cached(key.org, key.app) {
-                    Some(application) => self.resolved(key, Some(application), now),
-                    None => self.resolves.push(key),
+                    Some(application) => self.aim(key, Some(application), now),
+                    None => {
+                        lane.resolving = true;
+                        self.resolve_queue.push_back(key);
+                    }
                 }
                 return;
             }
             Target::Paused | Target::Gone => {
-                self.hot_bytes -= lane.shed().iter().map(hot_bytes).sum::<usize>();
-                self.timers.clear(Alarm::Lane(endpoint));
-                if matches!(lane.target, Target::Gone) && lane.next_due() < Timestamp::MAX {
+                if matches!(lane.target, Target::Gone) && has_work {
                     self.cancels.push(lane.key);
-                    self.lanes.remove(&endpoint);
                 }
+                self.on_lane(endpoint, |lane| {
+                    lane.shed();
+                    if matches!(lane.target, Target::Gone) {
+                        lane.forget_due();
+                    }
+                });
+                self.timers.clear(Alarm::Lane(endpoint));
                 return;
             }
         }

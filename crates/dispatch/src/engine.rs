@@ -23,11 +23,12 @@ use tokio::{
 };
 
 use crate::{
-    core::{Actions, Core},
+    core::{Actions, Core, Depths},
     housekeeping::Metrics,
     options::DispatchOptions,
     request::RequestBuilder,
     spawn::spawn,
+    time::EngineTime,
 };
 
 /// What an engine is made of.
@@ -49,6 +50,7 @@ pub struct EngineParts {
 /// Takes stored deliveries to their end.
 pub struct Engine {
     pub(crate) parts: EngineParts,
+    time: EngineTime,
     pub(crate) core: Mutex<Core>,
     pub(crate) requests: RequestBuilder,
     pub(crate) metrics: Metrics,
@@ -70,6 +72,7 @@ impl Engine {
         Arc::new(Self {
             requests: RequestBuilder::new(&parts.options),
             metrics: Metrics::new(),
+            time: EngineTime::new(parts.clock.clone()),
             parts,
             core: Mutex::new(core),
             publisher: OnceLock::new(),
@@ -86,7 +89,7 @@ impl Engine {
     pub fn start(self: &Arc<Self>, publisher: Arc<Publisher>) {
         // A second start would change nothing.
         let _ = self.publisher.set(publisher);
-        spawn("dispatch.find_work", self.clone().find_work());
+        spawn("dispatch.find_work", self.clone().run_find_work());
         spawn("dispatch.clock", self.clone().run_clock());
         spawn("dispatch.jobs", self.clone().run_jobs());
         spawn("dispatch.housekeeping", self.clone().run_housekeeping());
@@ -100,9 +103,8 @@ impl Engine {
         let deadline = Instant::now() + self.parts.options.drain_timeout;
         loop {
             let idle = self.idle.notified();
-            let left = self.core.lock().in_flight();
-            if left == 0 || timeout_at(deadline, idle).await.is_err() {
-                return left;
+            if self.core.lock().in_flight() == 0 || timeout_at(deadline, idle).await.is_err() {
+                return self.core.lock().in_flight();
             }
         }
     }
@@ -116,8 +118,19 @@ impl Engine {
         self.publisher.get()
     }
 
+    /// How much it has to do, and what it holds.
+    pub fn depths(&self) -> Depths {
+        self.core.lock().depths()
+    }
+
+    /// The time by which work is due.
     pub(crate) fn now(&self) -> Timestamp {
-        self.parts.clock.now()
+        self.time.now()
+    }
+
+    /// The time that is shown to others.
+    pub(crate) fn wall(&self) -> Timestamp {
+        self.time.wall()
     }
 
     /// Tells the core what happened and does what follows from it.
@@ -149,8 +162,7 @@ impl Engine {
             spawn("dispatch.cancel", self.clone().cancel_lane(key));
         }
         let wake_at = actions.wake_at.map_or(i64::MAX, Timestamp::as_micros);
-        if wake_at < self.armed.load(Ordering::Acquire) {
-            self.armed.store(wake_at, Ordering::Release);
+        if wake_at < self.armed.fetch_min(wake_at, Ordering::AcqRel) {
             self.rearm.notify_one();
         }
     }
@@ -160,7 +172,7 @@ impl Engine {
         let mut stopping = self.stopping.subscribe();
         loop {
             let at = Timestamp::from_micros(self.armed.load(Ordering::Acquire));
-            // Never longer than this: a wall clock that was set back delays nothing by more.
+            // Never longer than this, so that a clock that was set forward is noticed.
             let wait = at.since(self.now()).min(Duration::from_secs(1));
             tokio::select! {
                 () = sleep(wait) => {

@@ -94,7 +94,7 @@ impl Engine {
     async fn sweep(&self) {
         let retention = self.parts.options.retention;
         loop {
-            let now = self.now();
+            let now = self.wall();
             let limits = RetentionLimits {
                 now,
                 history_before: now.minus(retention.history),
@@ -120,7 +120,7 @@ impl Engine {
     }
 
     async fn measure(&self) {
-        let depths = self.core.lock().depths();
+        let depths = self.depths();
         gauge!("hookwright_lanes").set(depths.lanes as f64);
         gauge!("hookwright_lanes_held").set(depths.held as f64);
         gauge!("hookwright_lane_ready_deliveries").set(depths.ready as f64);

@@ -74,7 +74,7 @@ impl Engine {
                 task.status = TaskStatus::Finished;
             }
         }
-        task.updated_at = self.now();
+        task.updated_at = self.wall();
         self.parts.store.update_task(task).await
     }
 
@@ -96,7 +96,7 @@ impl Engine {
         let store = &self.parts.store;
         let (ids, next) = store.failed_messages(tenant, endpoint, range, task.cursor, STEP).await?;
         let messages = store.messages_by_id(tenant, ids, false).await?;
-        let now = self.now();
+        let now = self.wall();
         let deliveries: Vec<_> = messages
             .iter()
             .filter(|message| message.expires_at > now)
@@ -153,7 +153,7 @@ impl Engine {
     async fn cancel_to_end(&self, lane: LaneKey) -> Result<u64, StoreError> {
         let mut cancelled = 0;
         loop {
-            match self.parts.store.cancel(lane, STEP, self.now()).await? {
+            match self.parts.store.cancel(lane, STEP, self.wall()).await? {
                 0 => return Ok(cancelled),
                 n => cancelled += n as u64,
             }

@@ -2,7 +2,7 @@
 //! waits in the store.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -16,7 +16,7 @@ use domain::{
     window::Window,
 };
 use publish::{ApplicationCatalogue, Hot, PreparedEndpoint};
-use store::deliveries::{DuePage, LaneKey};
+use store::deliveries::{DueDelivery, DuePage, LaneKey};
 
 use crate::{
     options::DispatchOptions,
@@ -26,8 +26,10 @@ use crate::{
 /// A lane from which nothing has come back for this long starts no more than its first window: one
 /// that has just died must not fill the window it had earned.
 const STALL: Duration = Duration::from_secs(1);
-/// Fewest rows of a page.
+/// Fewest deliveries that a lane wants to have in memory, if it has as many.
 const MIN_PAGE_ROWS: usize = 32;
+/// How long after its commit a delivery may still be handed over.
+const HANDOVER_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a lane knows of its endpoint.
 #[derive(Clone, Debug)]
@@ -74,20 +76,27 @@ pub struct Lane {
     pub target: Target,
     /// Whether its endpoint is being looked up.
     pub resolving: bool,
+    /// Whether the endpoint was changed while it was being looked up: what is found may be old.
+    pub resolve_again: bool,
     /// Whether an attempt is about to disable its endpoint.
     pub disabling: bool,
     /// Since when its endpoint fails, as last stored.
     pub first_failure_at: Option<Timestamp>,
     ready: VecDeque<Hot>,
+    /// What those take of the memory budget.
+    ready_bytes: usize,
     /// Everything of it that is in memory: waiting, under way, or being settled.
     in_memory: HashSet<DeliveryId>,
     running: u32,
     window: Window,
-    first_window: u32,
+    /// What the window was at first.
+    first_window: Window,
     breaker: Breaker,
     throttle: Option<(u16, Throttle)>,
     last_answer: Timestamp,
     paging: Option<Paging>,
+    /// Fresh deliveries that a page has shown before they were handed over, with their due times.
+    paged: HashMap<DeliveryId, Timestamp>,
     /// The earliest due time of what waits in the store only; `MAX` if nothing does.
     next_due: Timestamp,
 }
@@ -100,17 +109,20 @@ impl Lane {
             key,
             target: Target::Unknown,
             resolving: false,
+            resolve_again: false,
             disabling: false,
             first_failure_at: None,
             ready: VecDeque::new(),
+            ready_bytes: 0,
             in_memory: HashSet::new(),
             running: 0,
-            first_window: window.size(),
+            first_window: window.clone(),
             window,
             breaker: Breaker::new(options.breaker),
             throttle: None,
             last_answer: Timestamp::EPOCH,
             paging: None,
+            paged: HashMap::new(),
             next_due: Timestamp::MAX,
         }
     }
@@ -128,9 +140,15 @@ impl Lane {
     pub fn push(&mut self, hot: Hot) -> bool {
         let fresh = self.in_memory.insert(hot.delivery.id);
         if fresh {
+            self.ready_bytes += hot_bytes(&hot);
             self.ready.push_back(hot);
         }
         fresh
+    }
+
+    /// Whether a page has shown this delivery before it was handed over: then it may even have ended.
+    pub fn was_paged(&mut self, id: DeliveryId) -> bool {
+        self.paged.remove(&id).is_some()
     }
 
     /// Whether a fresh delivery may wait in memory: there is room, and nothing older waits in the
@@ -157,6 +175,11 @@ impl Lane {
         self.ready.len()
     }
 
+    /// What those take of the memory budget.
+    pub fn ready_bytes(&self) -> usize {
+        self.ready_bytes
+    }
+
     /// What the breaker and the limits say, whether or not there is something to start.
     pub fn gate(&self, now: Timestamp) -> Readiness {
         let probe = match self.breaker.permit(now) {
@@ -171,8 +194,8 @@ impl Lane {
             return Readiness::At(at);
         }
         let stalled = self.running > 0 && now.since(self.last_answer) > STALL;
-        let room =
-            if stalled { self.first_window.min(self.window.size()) } else { self.window.size() };
+        let window = self.window.size();
+        let room = if stalled { window.min(self.first_window.size()) } else { window };
         if self.running < room { Readiness::Start { probe } } else { Readiness::Wait }
     }
 
@@ -187,8 +210,9 @@ impl Lane {
     /// Starts the next delivery. [`Lane::gate`] has said that it may.
     pub fn start(&mut self, now: Timestamp, probe: bool) -> Option<Hot> {
         let hot = self.ready.pop_front()?;
+        self.ready_bytes -= hot_bytes(&hot);
         if probe {
-            self.breaker.probe();
+            self.breaker.probe(now);
         }
         if let Some((_, throttle)) = &mut self.throttle {
             // Checked by `gate` at this same moment.
@@ -201,9 +225,10 @@ impl Lane {
         Some(hot)
     }
 
-    /// An attempt came back. Returns what it drops from memory if that opened the breaker: a lane
-    /// that is held keeps nothing but its place.
-    pub fn answered(&mut self, pace: Pace, probe: bool, now: Timestamp) -> Vec<Hot> {
+    /// An attempt came back. If that opened the breaker the lane lets go of what waits: one that is
+    /// held keeps nothing but its place.
+    pub fn answered(&mut self, pace: Pace, probe: bool, now: Timestamp) {
+        let held = self.breaker.is_open();
         let full = self.running >= self.window.size();
         self.running -= 1;
         self.last_answer = now;
@@ -220,7 +245,12 @@ impl Lane {
                 self.breaker.failure(now, probe);
             }
         }
-        if self.breaker.is_open() { self.shed() } else { Vec::new() }
+        if self.breaker.is_open() {
+            self.shed();
+        } else if held {
+            // It is back: what its window shrank to while it was down says nothing any more.
+            self.window = self.first_window.clone();
+        }
     }
 
     /// A started attempt was never sent.
@@ -232,13 +262,17 @@ impl Lane {
     }
 
     /// Lets go of all that waits in memory; it waits in the store as well.
-    pub fn shed(&mut self) -> Vec<Hot> {
-        let shed: Vec<Hot> = self.ready.drain(..).collect();
-        for hot in &shed {
+    pub fn shed(&mut self) {
+        while let Some(hot) = self.ready.pop_front() {
             self.in_memory.remove(&hot.delivery.id);
             self.note_due(hot.delivery.due);
         }
-        shed
+        self.ready_bytes = 0;
+    }
+
+    /// What waits in the store is dealt with by somebody else.
+    pub fn forget_due(&mut self) {
+        self.next_due = Timestamp::MAX;
     }
 
     /// A delivery left memory: it ended, or waits in the store (`next`) for another try.
@@ -252,12 +286,16 @@ impl Lane {
         }
     }
 
-    /// A delivery ended by something else. If it waits in memory it is let go and returned.
-    pub fn ended(&mut self, id: DeliveryId) -> Option<Hot> {
-        let at = self.ready.iter().position(|hot| hot.delivery.id == id)?;
-        let hot = self.ready.remove(at)?;
-        self.left(id, None);
-        Some(hot)
+    /// A delivery ended by something else. If it waits in memory it is let go.
+    pub fn ended(&mut self, id: DeliveryId) {
+        if let Some(paging) = &mut self.paging {
+            paging.left.insert(id);
+        }
+        let at = self.ready.iter().position(|hot| hot.delivery.id == id);
+        if let Some(hot) = at.and_then(|at| self.ready.remove(at)) {
+            self.in_memory.remove(&id);
+            self.ready_bytes -= hot_bytes(&hot);
+        }
     }
 
     /// How many rows to read now, if it is time to read.
@@ -265,13 +303,14 @@ impl Lane {
         if self.paging.is_some() || self.next_due > now {
             return None;
         }
-        let rows = if self.breaker.is_open() {
+        let wanted = if self.breaker.is_open() {
             1
         } else {
             let twice = 2 * self.window.size() as usize;
-            twice.clamp(MIN_PAGE_ROWS, options.lane_queue.max(MIN_PAGE_ROWS))
+            twice.max(MIN_PAGE_ROWS).min(options.lane_queue.max(1))
         };
-        (self.ready.len() < rows.div_ceil(2)).then_some(rows)
+        let waiting = self.ready.len();
+        (waiting < wanted.div_ceil(2)).then(|| wanted - waiting)
     }
 
     /// Begins reading a page; returns what the page need not show.
@@ -280,22 +319,27 @@ impl Lane {
         self.in_memory.iter().copied().collect()
     }
 
-    /// A page was read. Returns the payload bytes it brought into memory.
-    pub fn end_page(&mut self, page: DuePage) -> usize {
-        let Some(paging) = self.paging.take() else { return 0 };
+    /// A page was read.
+    pub fn end_page(&mut self, page: DuePage, now: Timestamp) {
+        let Some(paging) = self.paging.take() else { return };
         let next = page.next_due.unwrap_or(Timestamp::MAX);
         self.next_due = paging.noted.map_or(next, |noted| noted.min(next));
-        let mut bytes = 0;
-        for due in page.due {
-            if !paging.left.contains(&due.delivery.id) {
-                let hot = Hot { delivery: due.delivery, message: due.message };
-                let size = hot_bytes(&hot);
-                if self.push(hot) {
-                    bytes += size;
-                }
+        let fresh = |due| now.since(due) < HANDOVER_WITHIN;
+        self.paged.retain(|_, due| fresh(*due));
+        for DueDelivery { delivery, message } in page.due {
+            let (id, due, untried) = (delivery.id, delivery.due, delivery.attempts == 0);
+            if !paging.left.contains(&id)
+                && self.push(Hot { delivery, message })
+                && untried
+                && fresh(due)
+            {
+                self.paged.insert(id, due);
             }
         }
-        bytes
+        if self.breaker.is_open() && self.ready.len() > 1 {
+            // It was asked for before the breaker opened.
+            self.shed();
+        }
     }
 
     /// A page could not be read: what was known of the store still holds, from `retry_at` on.

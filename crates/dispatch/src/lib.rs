@@ -17,8 +17,10 @@ mod pages;
 mod request;
 mod settle;
 pub mod spawn;
+mod time;
 mod timers;
 mod turns;
 
+pub use core::Depths;
 pub use engine::{Engine, EngineHandle, EngineParts};
 pub use options::{DispatchOptions, RetentionOptions};

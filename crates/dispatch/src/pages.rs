@@ -1,6 +1,6 @@
 //! Reading what the core asks for.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use domain::name::Ref;
 use store::deliveries::LaneKey;
@@ -10,14 +10,31 @@ use crate::{core::PageOrder, engine::Engine};
 
 /// Lanes read at a time when the engine looks for work.
 const LANES: usize = 1_000;
+/// How often work is looked for again: what was stored and never handed over (its publisher was
+/// dropped, or did not learn that it was stored) waits no longer than this.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// Wait before something is tried again that the store could not do.
+const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Deliveries cancelled at a time.
 const CANCELS: usize = 500;
 
 impl Engine {
-    /// Finds every lane that has work: one index seek each.
-    pub(crate) async fn find_work(self: Arc<Self>) {
-        let mut after = None;
+    /// Finds work that remains, at once and then from time to time.
+    pub(crate) async fn run_find_work(self: Arc<Self>) {
+        let mut stopping = self.stopping.subscribe();
         loop {
+            self.find_work().await;
+            tokio::select! {
+                () = sleep(LOOK_AGAIN) => {}
+                _ = stopping.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// Finds every lane that has work: one index seek each.
+    async fn find_work(self: &Arc<Self>) {
+        let mut after = None;
+        while !*self.stopping.borrow() {
             match self.parts.store.lanes(after, LANES).await {
                 Ok(heads) => {
                     after = heads.last().map(|head| head.lane);
@@ -33,11 +50,8 @@ impl Engine {
                 }
                 Err(error) => {
                     tracing::error!(%error, "work that remains could not be found; trying again");
-                    sleep(std::time::Duration::from_secs(1)).await;
+                    sleep(STORE_RETRY).await;
                 }
-            }
-            if *self.stopping.borrow() {
-                return;
             }
         }
     }
@@ -55,25 +69,21 @@ impl Engine {
 
     pub(crate) async fn resolve(self: Arc<Self>, key: LaneKey) {
         let found = self.parts.catalogues.application(key.org, &Ref::Id(key.app)).await;
-        match found {
-            Ok(application) => self.tell(|core, now| core.resolved(key, application, now)),
-            Err(error) => {
-                tracing::warn!(%error, endpoint = %key.endpoint, "endpoint could not be read");
-                self.tell(|core, now| core.unresolved(key, now));
-            }
+        if let Err(error) = &found {
+            tracing::warn!(%error, endpoint = %key.endpoint, "endpoint could not be read");
         }
+        self.tell(|core, now| core.resolved(key, found, now));
     }
 
     /// Ends what is pending for an endpoint that is gone.
     pub(crate) async fn cancel_lane(self: Arc<Self>, key: LaneKey) {
-        loop {
-            match self.parts.store.cancel(key, CANCELS, self.now()).await {
+        while !*self.stopping.borrow() {
+            match self.parts.store.cancel(key, CANCELS, self.wall()).await {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) => {
-                    // The rows stay, and are found again at the next start.
                     tracing::warn!(%error, endpoint = %key.endpoint, "cancelling was interrupted");
-                    return;
+                    sleep(STORE_RETRY).await;
                 }
             }
         }

@@ -10,6 +10,7 @@ use domain::{
 };
 use publish::Hot;
 use store::{
+    StoreError,
     deliveries::{Settle, Settled},
     failpoint,
     publish::{NewMessage, Published},
@@ -21,57 +22,54 @@ use crate::{core::Start, engine::Engine};
 /// First and longest wait before a write is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// An attempt (or an end without one) that is to be written.
-pub struct Finished {
-    /// As it began.
-    pub start: Start,
-    /// `None`: it ends without one.
-    pub attempt: Option<Attempt>,
-    /// For the delivery.
-    pub next: Next,
-    /// For the endpoint.
-    pub health: Health,
-    /// For the operators.
-    pub events: Vec<OperationalEvent>,
-}
-
 impl Engine {
-    /// Writes it, tells the core, and hands over the messages that it caused.
-    pub(crate) async fn finish(self: Arc<Self>, finished: Finished) {
-        let messages = self.operational_messages(&finished).await;
-        let settle = finished.settle(messages.clone());
-        failpoint::pass("settle.before_commit");
-        let settled = self.write(settle).await;
+    /// Writes what an attempt came to (`None`: the delivery ends without one), tells the core, and
+    /// hands over the messages that it caused, which tell of `events`.
+    pub(crate) async fn finish(
+        self: Arc<Self>,
+        start: Start,
+        attempt: Option<Attempt>,
+        next: Next,
+        health: Health,
+        events: Vec<OperationalEvent>,
+    ) {
+        let delivery = start.hot.delivery.clone();
+        let mut settle = Settle { delivery, attempt, next, health, messages: Vec::new() };
+        let settled = self.write(&start, &events, &mut settle).await;
         failpoint::pass("settle.after_commit");
-        let delivery = &finished.start.hot.delivery;
-        let next = match finished.next {
-            Next::Retry(due) if !settled.superseded => Some(due),
-            _ => None,
-        };
-        self.metrics.settled(finished.next, &settled);
-        if settled.health_changed {
-            self.health_changed(&finished);
-        }
+        self.metrics.settled(next, &settled);
+        self.health_settled(&settle, settled.health_changed);
         self.tell(|core, now| {
-            core.settled(delivery.endpoint, delivery.id, next, &settled.also_ended, now);
+            let look = match next {
+                // It moved on without us: the store knows what is left of it.
+                _ if settled.superseded => Some(now),
+                Next::Retry(due) => Some(due),
+                Next::End(..) => None,
+            };
+            let Settle { delivery, .. } = &settle;
+            core.settled(delivery.endpoint, delivery.id, look, &settled.also_ended, now);
         });
-        if !messages.is_empty() {
-            self.hand_over_caused(&finished, messages, &settled.published).await;
+        if !settle.messages.is_empty() {
+            self.hand_over_caused(&start, &events, settle.messages, &settled.published).await;
         }
     }
 
-    /// Writes until it is written; gives up only when the engine stops (the attempt is made again
-    /// then, after the restart).
-    async fn write(self: &Arc<Self>, settle: Settle) -> Settled {
+    /// Writes until it is written. A process that ends before makes the attempt again.
+    async fn write(
+        self: &Arc<Self>,
+        start: &Start,
+        events: &[OperationalEvent],
+        settle: &mut Settle,
+    ) -> Settled {
         let mut wait = RETRY.0;
         let mut stuck = false;
         loop {
-            let error = match self.parts.store.settle(vec![settle.clone()]).await {
+            let error = match self.try_write(start, events, settle).await {
                 Ok(settled) => {
                     if stuck {
                         self.tell(|core, _| core.unwritten(false));
                     }
-                    return settled.into_iter().next().unwrap_or_default();
+                    return settled;
                 }
                 Err(error) => error,
             };
@@ -82,39 +80,47 @@ impl Engine {
             if self.metrics.may_log(self.now()) {
                 tracing::error!(%error, "an attempt's outcome cannot be written; nothing new starts");
             }
-            let mut stopping = self.stopping.subscribe();
-            tokio::select! {
-                () = sleep(wait) => wait = (wait * 2).min(RETRY.1),
-                _ = stopping.wait_for(|stop| *stop) => {
-                    self.tell(|core, _| core.unwritten(false));
-                    return Settled { superseded: true, ..Settled::default() };
-                }
-            }
+            sleep(wait).await;
+            wait = (wait * 2).min(RETRY.1);
         }
     }
 
-    async fn operational_messages(&self, finished: &Finished) -> Vec<NewMessage> {
-        let mut messages = Vec::new();
-        let Some(publisher) = self.publisher() else { return messages };
-        let start = &finished.start;
-        for event in &finished.events {
-            let event_id = start.hot.message.event_id.as_ref();
-            let application = &start.application.application;
-            let endpoint = &start.endpoint.endpoint;
-            match publisher.operational(application, endpoint, event, event_id).await {
-                Ok(message) => messages.extend(message),
-                Err(error) => tracing::warn!(%error, event = event.event_type(),
-                    "an operational webhook could not be made"),
-            }
+    async fn try_write(
+        &self,
+        start: &Start,
+        events: &[OperationalEvent],
+        settle: &mut Settle,
+    ) -> Result<Settled, StoreError> {
+        // Made once: what is tried again after an unknown outcome must be the same messages.
+        if settle.messages.is_empty() && !events.is_empty() {
+            settle.messages = self.operational_messages(start, events).await?;
         }
-        messages
+        failpoint::pass("settle.before_commit");
+        let settled = self.parts.store.settle(vec![settle.clone()]).await?;
+        Ok(settled.into_iter().next().unwrap_or_default())
+    }
+
+    async fn operational_messages(
+        &self,
+        start: &Start,
+        events: &[OperationalEvent],
+    ) -> Result<Vec<NewMessage>, StoreError> {
+        let mut messages = Vec::new();
+        let Some(publisher) = self.publisher() else { return Ok(messages) };
+        let event_id = start.hot.message.event_id.as_ref();
+        let (application, endpoint) = (&start.application.application, &start.endpoint.endpoint);
+        for event in events {
+            messages.extend(publisher.operational(application, endpoint, event, event_id).await?);
+        }
+        Ok(messages)
     }
 
     /// What was caused is stored and on its way, unless it was routed with an old catalogue: then it
     /// is published anew.
     async fn hand_over_caused(
         self: &Arc<Self>,
-        finished: &Finished,
+        start: &Start,
+        events: &[OperationalEvent],
         messages: Vec<NewMessage>,
         published: &[Published],
     ) {
@@ -133,8 +139,7 @@ impl Engine {
         }
         self.tell(|core, now| core.hand_over(hot, now));
         let (true, Some(publisher)) = (stale, self.publisher()) else { return };
-        let start = &finished.start;
-        for event in &finished.events {
+        for event in events {
             let told = publisher
                 .publish_operational(
                     &start.application.application,
@@ -150,20 +155,27 @@ impl Engine {
     }
 
     /// The catalogue in memory says since when an endpoint fails and whether it is disabled.
-    fn health_changed(self: &Arc<Self>, finished: &Finished) {
-        let delivery = &finished.start.hot.delivery;
-        self.parts.catalogues.application_changed(delivery.org, delivery.app, None);
-        let since = match finished.health {
+    fn health_settled(self: &Arc<Self>, settle: &Settle, changed: bool) {
+        let delivery = &settle.delivery;
+        let since = match settle.health {
             Health::Same => return,
             Health::Failing(since) => Some(since),
             Health::Recovered => None,
             Health::Disable { fail_since } => {
-                tracing::warn!(endpoint = %delivery.endpoint, since = %fail_since,
-                    "endpoint disabled: it only failed");
-                self.tell(|core, now| core.endpoint_changed(delivery.endpoint, now));
-                return;
+                if changed {
+                    tracing::warn!(endpoint = %delivery.endpoint, since = %fail_since,
+                        "endpoint disabled: it only failed");
+                }
+                Some(fail_since)
             }
         };
-        self.tell(|core, _| core.health_written(delivery.endpoint, since));
+        let disabled = matches!(settle.health, Health::Disable { .. });
+        let as_known = self.tell(|core, _| core.health_written(delivery.endpoint, since, changed));
+        if changed || disabled || !as_known {
+            self.parts.catalogues.application_changed(delivery.org, delivery.app, None);
+        }
+        if disabled || !as_known {
+            self.tell(|core, now| core.endpoint_changed(delivery.endpoint, now));
+        }
     }
 }

@@ -12,7 +12,8 @@ pub struct BreakerPolicy {
     pub failures: u32,
     /// Wait before the first probe; doubles with each failed one.
     pub first_wait: Duration,
-    /// Longest wait between probes: also how long an endpoint that is back may go unnoticed.
+    /// Longest wait from one probe's start to the next one's: also how long an endpoint that is back
+    /// may go unnoticed, if a probe does not hang for longer.
     pub max_wait: Duration,
 }
 
@@ -35,6 +36,7 @@ enum State {
     },
     /// The probe is in the air.
     Probing {
+        since: Timestamp,
         wait: Duration,
     },
 }
@@ -76,15 +78,15 @@ impl Breaker {
     }
 
     /// A probe starts.
-    pub fn probe(&mut self) {
+    pub fn probe(&mut self, now: Timestamp) {
         if let State::Open { wait, .. } = self.state {
-            self.state = State::Probing { wait };
+            self.state = State::Probing { since: now, wait };
         }
     }
 
     /// The probe came to nothing (it was never sent): the next may go at once.
     pub fn probe_unused(&mut self, now: Timestamp) {
-        if let State::Probing { wait } = self.state {
+        if let State::Probing { wait, .. } = self.state {
             self.state = State::Open { until: now, wait };
         }
     }
@@ -104,9 +106,11 @@ impl Breaker {
                 let wait = self.policy.first_wait;
                 State::Open { until: now.plus(wait), wait }
             }
-            State::Probing { wait } if probe => {
+            State::Probing { since, wait } if probe => {
                 let wait = (wait * 2).min(self.policy.max_wait);
-                State::Open { until: now.plus(wait), wait }
+                // From its start: a probe that hung has waited already. A moment of rest at least.
+                let rest = now.plus(self.policy.first_wait.min(wait));
+                State::Open { until: since.plus(wait).max(rest), wait }
             }
             // A straggler from before it opened says nothing new.
             other => other,
@@ -140,16 +144,30 @@ mod tests {
         for wait in [2, 4, 8, 16, 25, 25] {
             now = now.plus(100 * SEC);
             assert_eq!(breaker.permit(now), Permit::Probe);
-            breaker.probe();
+            breaker.probe(now);
             assert_eq!(breaker.permit(now), Permit::Hold);
             breaker.failure(now, true);
             assert_eq!(breaker.permit(now), Permit::HoldUntil(now.plus(wait * SEC)));
         }
         now = now.plus(25 * SEC);
-        breaker.probe();
+        breaker.probe(now);
         breaker.success();
         assert_eq!(breaker.permit(now), Permit::Pass);
         assert!(!breaker.is_open());
+    }
+
+    #[test]
+    fn a_probe_that_hangs_has_waited_already() {
+        let mut breaker = Breaker::new(BreakerPolicy { failures: 1, ..BreakerPolicy::default() });
+        let mut now = Timestamp::from_secs(1_000);
+        breaker.failure(now, false);
+        for (hung, rested) in [(15, 1), (15, 1), (15, 1), (15, 1), (15, 10), (30, 1)] {
+            now = now.plus(100 * SEC);
+            breaker.probe(now);
+            now = now.plus(hung * SEC);
+            breaker.failure(now, true);
+            assert_eq!(breaker.permit(now), Permit::HoldUntil(now.plus(rested * SEC)));
+        }
     }
 
     #[test]

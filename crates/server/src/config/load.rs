@@ -43,14 +43,6 @@ pub enum ConfigError {
         /// As written; secrets are hidden.
         value: String,
     },
-    /// A value that fits but must not be.
-    #[error("`{key}` {reason}")]
-    Refused {
-        /// The setting.
-        key: &'static str,
-        /// Why.
-        reason: String,
-    },
 }
 
 /// Values as text, by key, with the place each was read from. Later sources win.

@@ -1,0 +1,209 @@
+//! Sending a run's messages.
+use crate::{
+    client::{Conn, Target},
+    hist::Hist,
+    payload::{self, Payloads},
+    run::Run,
+};
+use bytes::Bytes;
+use hyper::Method;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// Between two tries of the same message.
+const REPEAT_AFTER: Duration = Duration::from_millis(20);
+
+/// How messages are sent.
+pub struct Plan {
+    /// The server, or the receiver itself in mode `nop`.
+    pub target: Target,
+    /// Path per application.
+    pub routes: Vec<String>,
+    /// Where payloads come from.
+    pub payloads: Payloads,
+    /// Post bare payloads (no server between).
+    pub bare: bool,
+    /// Connections.
+    pub conns: usize,
+    /// Messages per second; `None` is the closed loop.
+    pub rate: Option<f64>,
+    /// Send an `idempotency-key` with each message.
+    pub keyed: bool,
+}
+
+/// What came of the requests.
+#[derive(Default)]
+pub struct Sent {
+    /// Send start (scheduled time in the open loop) until the acknowledgement.
+    pub ack: Hist,
+    /// Messages acknowledged.
+    pub ok: AtomicU64,
+    /// When the last one was, in µs since the run's start.
+    pub last_ack_us: AtomicU64,
+    /// When each tenth of the messages was acknowledged, in µs since the run's start.
+    tenths_us: [AtomicU64; 10],
+    errors: Mutex<BTreeMap<String, u64>>,
+}
+
+/// The answer to one request, as far as the sender cares.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Accepted,
+    /// No answer, or 5xx: a repeat may succeed.
+    Retryable,
+    Refused,
+}
+
+impl Sent {
+    fn error(&self, what: String) {
+        let mut errors = self.errors.lock().expect("no holder of this lock panics");
+        *errors.entry(what).or_insert(0) += 1;
+    }
+
+    /// Messages acknowledged per second in each tenth of a run of `n`, as far as it came: whether
+    /// sending slows down. Known where 10 divides `n`.
+    pub fn per_s_by_tenth(&self, n: usize) -> Vec<f64> {
+        let mut last = 0;
+        let ends = self.tenths_us.iter().map(|t| t.load(Relaxed)).take_while(|t| *t > 0);
+        ends.map(|end| {
+            let us = end.saturating_sub(std::mem::replace(&mut last, end)).max(1);
+            (n as f64 / 10.0 * 1e6 / us as f64).round()
+        })
+        .collect()
+    }
+
+    /// Failed requests by what was wrong.
+    pub fn errors(&self) -> BTreeMap<String, u64> {
+        self.errors.lock().expect("no holder of this lock panics").clone()
+    }
+}
+
+impl Plan {
+    /// Sends all messages of the run over `conns` connections.
+    pub async fn send_all(self: &Arc<Self>, run: &Arc<Run>, sent: &Arc<Sent>) {
+        self.spawn_all(run, sent, None).await;
+    }
+
+    /// Sends until the run's messages are used up or `stop` becomes true, and repeats each
+    /// message until it is acknowledged or refused.
+    pub async fn send_until(
+        self: &Arc<Self>,
+        run: &Arc<Run>,
+        sent: &Arc<Sent>,
+        stop: watch::Receiver<bool>,
+    ) {
+        self.spawn_all(run, sent, Some(stop)).await;
+    }
+
+    async fn spawn_all(
+        self: &Arc<Self>,
+        run: &Arc<Run>,
+        sent: &Arc<Sent>,
+        stop: Option<watch::Receiver<bool>>,
+    ) {
+        let next = Arc::new(AtomicUsize::new(0));
+        let mut workers = tokio::task::JoinSet::new();
+        for _ in 0..self.conns {
+            let (plan, run, sent) = (self.clone(), run.clone(), sent.clone());
+            let (next, stop) = (next.clone(), stop.clone());
+            workers.spawn(async move { plan.worker(&run, &sent, &next, stop.as_ref()).await });
+        }
+        while workers.join_next().await.is_some() {}
+    }
+
+    async fn worker(
+        &self,
+        run: &Run,
+        sent: &Sent,
+        next: &AtomicUsize,
+        stop: Option<&watch::Receiver<bool>>,
+    ) {
+        let mut conn = Conn::new(&self.target);
+        let stopped = || stop.is_some_and(|stop| *stop.borrow());
+        while !stopped() {
+            let i = next.fetch_add(1, Relaxed);
+            if i >= run.len() {
+                return;
+            }
+            let start = match self.rate {
+                None => run.now_us(),
+                Some(rate) => {
+                    let due = (i as f64 * 1e6 / rate) as u64;
+                    tokio::time::sleep_until((run.t0 + Duration::from_micros(due)).into()).await;
+                    due
+                }
+            };
+            while self.post(run, sent, &mut conn, i, start, None).await == Answer::Retryable
+                && stop.is_some()
+                && !stopped()
+            {
+                tokio::time::sleep(REPEAT_AFTER).await;
+            }
+        }
+    }
+
+    /// Sends message `i` once; its latency counts from `start_us`.
+    pub async fn send_one(&self, run: &Run, sent: &Sent, conn: &mut Conn, i: usize, start_us: u64) {
+        self.post(run, sent, conn, i, start_us, None).await;
+    }
+
+    /// Sends message `i` once, to be delivered at `deliver_at`, which is `due_us` in the run's time.
+    pub async fn send_scheduled(
+        &self,
+        run: &Run,
+        sent: &Sent,
+        conn: &mut Conn,
+        i: usize,
+        (due_us, deliver_at): (u64, jiff::Timestamp),
+    ) {
+        self.post(run, sent, conn, i, due_us, Some(deliver_at)).await;
+    }
+
+    async fn post(
+        &self,
+        run: &Run,
+        sent: &Sent,
+        conn: &mut Conn,
+        i: usize,
+        start_us: u64,
+        deliver_at: Option<jiff::Timestamp>,
+    ) -> Answer {
+        let body: Bytes = if self.bare {
+            self.payloads.payload(run.id, i).into()
+        } else {
+            self.payloads.message(run.id, i, deliver_at)
+        };
+        let key = self.keyed.then(|| payload::idempotency_key(run.id, i));
+        run.sent(i, start_us);
+        let route = &self.routes[i % self.routes.len()];
+        match conn.send(Method::POST, route, body, key.as_deref()).await {
+            Ok((status, _)) if status == if self.bare { 200 } else { 202 } => {
+                let now = run.now_us();
+                sent.ack.record(now.saturating_sub(start_us));
+                let ok = sent.ok.fetch_add(1, Relaxed) as usize + 1;
+                sent.last_ack_us.fetch_max(now, Relaxed);
+                if (ok * 10).is_multiple_of(run.len()) {
+                    sent.tenths_us[ok * 10 / run.len() - 1].store(now, Relaxed);
+                }
+                run.accepted(i);
+                Answer::Accepted
+            }
+            Ok((status, body)) => {
+                let text: String = String::from_utf8_lossy(&body).chars().take(160).collect();
+                sent.error(format!("HTTP {status} {text}"));
+                if status >= 500 { Answer::Retryable } else { Answer::Refused }
+            }
+            Err(e) => {
+                sent.error(format!("{e:#}"));
+                Answer::Retryable
+            }
+        }
+    }
+}

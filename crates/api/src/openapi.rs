@@ -1,0 +1,210 @@
+//! The description of the API (OpenAPI 3.1), made from the handlers. Committed as `openapi.json`; a
+//! test compares. Operations and schemas are named as Svix names them, so that its generators agree.
+
+use std::sync::OnceLock;
+
+use axum::response::{IntoResponse, Response};
+use http::header;
+use utoipa::{
+    IntoParams,
+    openapi::{
+        ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder,
+        security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+    },
+};
+
+use crate::{
+    error::{Fault, HttpErrorOut, ValidationErrorOut},
+    routes,
+};
+
+/// The query of a list whose order is fixed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "describes PageQuery")]
+pub(crate) struct FixedPage {
+    /// Most items of a page.
+    #[param(required = false, minimum = 1, maximum = 250, default = 50)]
+    limit: u16,
+    /// The `iterator` (or `prevIterator`) of another page.
+    iterator: Option<String>,
+}
+
+/// The query of a list that may be ordered.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "describes PageQuery")]
+pub(crate) struct OrderedPage {
+    /// Most items of a page.
+    #[param(required = false, minimum = 1, maximum = 250, default = 50)]
+    limit: u16,
+    /// The `iterator` (or `prevIterator`) of another page.
+    iterator: Option<String>,
+    /// `ascending` or `descending`.
+    #[param(inline)]
+    order: Option<Ordering>,
+}
+
+/// The order of a list.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[allow(dead_code, reason = "describes domain::page::Order")]
+pub(crate) enum Ordering {
+    /// Oldest or smallest first.
+    Ascending,
+    /// Newest or largest first.
+    Descending,
+}
+
+/// What lists of history are filtered by.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "describes MessageFilter")]
+pub(crate) struct MessageFilters {
+    /// Only messages with this channel.
+    channel: Option<String>,
+    /// Only messages with this tag.
+    tag: Option<String>,
+    /// Only messages of these types.
+    event_types: Option<Vec<String>>,
+    /// Only what is older.
+    #[param(format = DateTime)]
+    before: Option<String>,
+    /// Only what is newer.
+    #[param(format = DateTime)]
+    after: Option<String>,
+}
+
+/// What lists of attempts are filtered by.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "describes AttemptQuery")]
+pub(crate) struct AttemptFilters {
+    /// Only those that ended so: 0 success, 2 fail.
+    status: Option<u8>,
+    /// Only answers of this class: 0 (none), 100, 200, 300, 400 or 500.
+    status_code_class: Option<u16>,
+    /// Taken for the sake of clients: an attempt has no other statuses.
+    expanded_statuses: Option<bool>,
+}
+
+/// What lists of deliveries are filtered by.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "describes StatusQuery")]
+pub(crate) struct StatusFilter {
+    /// Only those that stand so: 0 success, 1 pending, 2 fail, 3 sending, 4 canceled.
+    status: Option<u8>,
+    /// Tell cancelled ones (4) from failed ones (2).
+    expanded_statuses: Option<bool>,
+}
+
+macro_rules! paths {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(IntoParams)]
+        #[into_params(parameter_in = Path)]
+        #[allow(dead_code, reason = "describes what extract::Path reads")]
+        pub(crate) struct $name {
+            $($(#[$field_doc])* #[param(min_length = 1, max_length = 256)] $field: String,)*
+        }
+    )*};
+}
+
+paths! {
+    /// An application.
+    AppPath {
+        /// The application's id or uid.
+        app_id,
+    }
+    /// An endpoint.
+    EndpointPath {
+        /// The application's id or uid.
+        app_id,
+        /// The endpoint's id or uid.
+        endpoint_id,
+    }
+    /// A message.
+    MessagePath {
+        /// The application's id or uid.
+        app_id,
+        /// The message's id or eventId.
+        msg_id,
+    }
+    /// A message at an endpoint.
+    MessageEndpointPath {
+        /// The application's id or uid.
+        app_id,
+        /// The message's id or eventId.
+        msg_id,
+        /// The endpoint's id or uid.
+        endpoint_id,
+    }
+    /// An attempt.
+    AttemptPath {
+        /// The application's id or uid.
+        app_id,
+        /// The message's id or eventId.
+        msg_id,
+        /// The attempt's id.
+        attempt_id,
+    }
+    /// An event type.
+    EventTypePath {
+        /// The event type's name.
+        event_type_name,
+    }
+    /// A background task.
+    TaskPath {
+        /// The task's id.
+        task_id,
+    }
+}
+
+/// The header that makes a request happen once.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "describes what idempotency reads")]
+pub(crate) struct IdempotencyKey {
+    /// A request that is repeated with the same key within 12 hours is done once. At most 256 bytes.
+    #[param(rename = "idempotency-key")]
+    idempotency_key: Option<String>,
+}
+
+/// The description without its operations.
+pub(crate) fn frame() -> OpenApi {
+    let components = ComponentsBuilder::new()
+        .schema_from::<HttpErrorOut<'_>>()
+        .schema_from::<ValidationErrorOut<'_>>()
+        .schema_from::<Fault>()
+        .security_scheme("HTTPBearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
+        .build();
+    OpenApiBuilder::new()
+        .info(
+            InfoBuilder::new()
+                .title("Hookwright API")
+                .version(env!("CARGO_PKG_VERSION"))
+                .description(Some("Webhooks, sent. Compatible with the API of Svix and its SDKs."))
+                .build(),
+        )
+        .components(Some(components))
+        .security(Some([SecurityRequirement::new("HTTPBearer", Vec::<String>::new())]))
+        .build()
+}
+
+/// The description, as it is committed and served.
+pub fn openapi_json() -> String {
+    let (_, api) = routes::operations(|writes| writes).split_for_parts();
+    let mut text = api.to_pretty_json().expect("a description can be written");
+    // Svix's generators name lists without the underscore of ours.
+    text = text.replace("ListResponse_", "ListResponse");
+    text.push('\n');
+    text
+}
+
+/// `GET /api/v1/openapi.json`.
+pub(crate) async fn serve() -> Response {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    let text = TEXT.get_or_init(openapi_json).as_str();
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}

@@ -1,0 +1,257 @@
+//! Lists of attempts, of an endpoint's messages, and of a message's endpoints.
+
+use std::collections::HashMap;
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use domain::{
+    attempt::Attempt,
+    id::{ApplicationId, AttemptId, EndpointId, MessageId},
+    name::Ref,
+    page::{Order, Page},
+    token::Capability,
+};
+use store::history::{AttemptFilter, EndpointMessage, MessageEndpoint, MessageFilter, Status};
+
+use super::{
+    EndpointMessageOut, MessageAttemptItem, MessageAttemptOut, MessageEndpointOut,
+    bodies::ShownStatus,
+};
+use crate::{
+    auth::AnyCaller,
+    error::ApiError,
+    extract::{FromQuery, Path, Query, QueryPairs},
+    page::{self, ListResponse, PageQuery},
+    routes::message::{ContentQuery, MessageHistoryQuery, MessageOut, newest_first},
+    state::{self, ApiState, tenant},
+};
+
+/// Filters of lists of attempts.
+pub(super) struct AttemptQuery {
+    status: Option<Status>,
+    status_code_class: Option<u16>,
+    endpoint: Option<Ref<EndpointId>>,
+    with_msg: bool,
+}
+
+impl FromQuery for AttemptQuery {
+    fn from_query(query: &QueryPairs<'_>) -> Result<Self, ApiError> {
+        let class: Option<u16> = query.typed("status_code_class")?;
+        if class.is_some_and(|c| ![0, 100, 200, 300, 400, 500].contains(&c)) {
+            let msg = "status_code_class: must be 0, 100, 200, 300, 400 or 500";
+            return Err(ApiError::generic(msg));
+        }
+        Ok(Self {
+            status: status(query)?,
+            status_code_class: class,
+            endpoint: query.formed("endpoint_id")?,
+            with_msg: query.flag("with_msg", false)?,
+        })
+    }
+}
+
+fn status(query: &QueryPairs<'_>) -> Result<Option<Status>, ApiError> {
+    Ok(match query.typed::<u8>("status")? {
+        None => None,
+        Some(0) => Some(Status::Success),
+        Some(1) => Some(Status::Pending),
+        Some(2) => Some(Status::Fail),
+        Some(3) => Some(Status::Sending),
+        Some(4) => Some(Status::Canceled),
+        Some(_) => return Err(ApiError::generic("status: must be 0 to 4")),
+    })
+}
+
+/// Filters of the list of an endpoint's messages.
+pub(super) struct StatusQuery {
+    status: Option<Status>,
+    expanded: bool,
+}
+
+impl FromQuery for StatusQuery {
+    fn from_query(query: &QueryPairs<'_>) -> Result<Self, ApiError> {
+        Ok(Self { status: status(query)?, expanded: query.flag("expanded_statuses", false)? })
+    }
+}
+
+/// The query of lists of attempts.
+type AttemptsQuery = ((PageQuery<AttemptId>, AttemptQuery), (ContentQuery, MessageHistoryQuery));
+
+/// The query of the list of an endpoint's messages.
+type MessagesQuery = ((PageQuery<MessageId>, StatusQuery), (ContentQuery, MessageHistoryQuery));
+
+fn attempts(page: Page<Attempt>, with_content: bool) -> Page<MessageAttemptItem> {
+    page.map(|attempt| MessageAttemptItem::new(attempt, with_content))
+}
+
+/// List Attempts By Endpoint
+///
+/// Attempts at one endpoint, newest first.
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/attempt/endpoint/{endpoint_id}",
+    operation_id = "v1.message-attempt.list-by-endpoint", tag = "Message Attempt",
+    params(crate::openapi::EndpointPath, crate::openapi::FixedPage,
+        crate::openapi::AttemptFilters, ContentQuery, crate::openapi::MessageFilters,
+        ("with_msg" = Option<bool>, Query, description = "Answer the messages too.")),
+    responses((status = 200, body = ListResponse<MessageAttemptOut>), ApiError))]
+pub(super) async fn by_endpoint(
+    State(state): State<ApiState>,
+    Query(((page, query), (content, MessageHistoryQuery(message)))): Query<AttemptsQuery>,
+    Path((app, endpoint)): Path<(Ref<ApplicationId>, Ref<EndpointId>)>,
+    AnyCaller(caller): AnyCaller,
+) -> Result<Response, ApiError> {
+    let app = state.app(&caller, &app, Capability::ViewBase).await?;
+    let tenant = tenant(&app);
+    let endpoint = state::endpoint(&app, &endpoint)?.id;
+    let request = newest_first(page, &message, AttemptId::floor);
+    let filter = AttemptFilter {
+        message,
+        status: query.status,
+        status_code_class: query.status_code_class,
+        endpoint: None,
+    };
+    let page = page::fill(
+        request,
+        |attempt: &Attempt| attempt.id,
+        |page| state.store.attempts_by_endpoint(tenant, endpoint, filter.clone(), page),
+    )
+    .await?;
+    let with_content = content.with_content;
+    let messages: HashMap<_, _> = if query.with_msg {
+        let mut ids: Vec<_> = page.items.iter().map(|attempt| attempt.message).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let found = state.store.messages_by_id(tenant, ids, with_content).await?;
+        found.into_iter().map(|message| (message.id, message)).collect()
+    } else {
+        HashMap::new()
+    };
+    let mut page: Page<MessageAttemptOut<'_>> = attempts(page, with_content);
+    for out in &mut page.items {
+        let message = messages.get(&out.msg_id);
+        out.msg = message.map(|message| MessageOut::new(message, with_content));
+    }
+    Ok(Json(ListResponse::new(page, |out| out.id)).into_response())
+}
+
+/// List Attempts By Msg
+///
+/// Attempts of one message, newest first.
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/attempt/msg/{msg_id}",
+    operation_id = "v1.message-attempt.list-by-msg", tag = "Message Attempt",
+    params(crate::openapi::MessagePath, crate::openapi::FixedPage,
+        crate::openapi::AttemptFilters, ContentQuery, crate::openapi::MessageFilters,
+        ("endpoint_id" = Option<String>, Query, description = "Only at this endpoint.")),
+    responses((status = 200, body = ListResponse<MessageAttemptOut>), ApiError))]
+pub(super) async fn by_message(
+    State(state): State<ApiState>,
+    Query(((page, query), (content, MessageHistoryQuery(filter)))): Query<AttemptsQuery>,
+    Path((app, message)): Path<(Ref<ApplicationId>, Ref<MessageId>)>,
+    AnyCaller(caller): AnyCaller,
+) -> Result<Response, ApiError> {
+    let app = state.app(&caller, &app, Capability::ViewBase).await?;
+    let tenant = tenant(&app);
+    let message = state.store.message(tenant, &message).await?.ok_or(ApiError::NOT_FOUND)?.id;
+    let request = newest_first(page, &filter, AttemptId::floor);
+    let endpoint = match &query.endpoint {
+        // History names deleted endpoints too, by id.
+        Some(Ref::Id(id)) => Some(*id),
+        Some(uid) => Some(state::endpoint(&app, uid)?.id),
+        None => None,
+    };
+    let filter = AttemptFilter {
+        message: filter,
+        status: query.status,
+        status_code_class: query.status_code_class,
+        endpoint,
+    };
+    let page = page::fill(
+        request,
+        |attempt: &Attempt| attempt.id,
+        |page| state.store.attempts_by_message(tenant, message, filter.clone(), page),
+    )
+    .await?;
+    let page = attempts(page, content.with_content);
+    Ok(Json(ListResponse::new(page, |out: &MessageAttemptItem| out.id)).into_response())
+}
+
+/// List Attempted Messages
+///
+/// Messages that were sent, or are to be sent, to one endpoint, newest first.
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/msg",
+    operation_id = "v1.message-attempt.list-attempted-messages", tag = "Message Attempt",
+    params(crate::openapi::EndpointPath, crate::openapi::FixedPage,
+        crate::openapi::StatusFilter, ContentQuery, crate::openapi::MessageFilters),
+    responses((status = 200, body = ListResponse<EndpointMessageOut>), ApiError))]
+pub(super) async fn attempted_messages(
+    State(state): State<ApiState>,
+    Query(((page, query), (content, MessageHistoryQuery(filter)))): Query<MessagesQuery>,
+    Path((app, endpoint)): Path<(Ref<ApplicationId>, Ref<EndpointId>)>,
+    AnyCaller(caller): AnyCaller,
+) -> Result<Response, ApiError> {
+    let app = state.app(&caller, &app, Capability::ViewBase).await?;
+    let tenant = tenant(&app);
+    let endpoint = state::endpoint(&app, &endpoint)?.id;
+    let with_content = content.with_content;
+    let status = query.status;
+    let fetch = |filter: MessageFilter, page| {
+        state.store.endpoint_messages(tenant, endpoint, filter, status, page, with_content)
+    };
+    let page = page::fill(
+        newest_first(page, &filter, MessageId::floor),
+        |item: &EndpointMessage| item.message.id,
+        |page| fetch(filter.clone(), page),
+    )
+    .await?;
+    let items = page.items.iter().map(|item| {
+        let status = ShownStatus::new(item.status, query.expanded);
+        EndpointMessageOut {
+            message: MessageOut::new(&item.message, with_content),
+            status: status.number(),
+            status_text: status.text(),
+            next_attempt: item.next_attempt,
+        }
+    });
+    let page = Page { items: items.collect(), done: page.done };
+    Ok(Json(ListResponse::new(page, |out: &EndpointMessageOut<'_>| out.message.id)).into_response())
+}
+
+/// List Attempted Destinations
+///
+/// Endpoints that one message was sent, or is to be sent, to, by id; deleted ones too.
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/msg/{msg_id}/endpoint",
+    operation_id = "v1.message-attempt.list-attempted-destinations", tag = "Message Attempt",
+    params(crate::openapi::MessagePath, crate::openapi::FixedPage),
+    responses((status = 200, body = ListResponse<MessageEndpointOut>), ApiError))]
+pub(super) async fn attempted_destinations(
+    State(state): State<ApiState>,
+    Query((page, query)): Query<(PageQuery<EndpointId>, StatusQuery)>,
+    Path((app, message)): Path<(Ref<ApplicationId>, Ref<MessageId>)>,
+    AnyCaller(caller): AnyCaller,
+) -> Result<Json<ListResponse<MessageEndpointOut>>, ApiError> {
+    let app = state.app(&caller, &app, Capability::ViewBase).await?;
+    let tenant = tenant(&app);
+    let message = state.store.message(tenant, &message).await?.ok_or(ApiError::NOT_FOUND)?.id;
+    let page = page::fill(
+        page.fixed(Order::Ascending),
+        |item: &MessageEndpoint| item.endpoint,
+        |page| state.store.message_endpoints(tenant, message, page),
+    )
+    .await?;
+    let ids: Vec<_> = page.items.iter().map(|item| item.endpoint).collect();
+    let endpoints = state.store.endpoints_ever(tenant.org, tenant.app, &ids).await?;
+    let mut endpoints: HashMap<_, _> = endpoints.into_iter().map(|e| (e.id, e)).collect();
+    let items = page.items.into_iter().filter_map(|item| {
+        let status = ShownStatus::new(item.status, query.expanded);
+        Some(MessageEndpointOut {
+            endpoint: endpoints.remove(&item.endpoint)?.into(),
+            status: status.number(),
+            status_text: status.text(),
+            next_attempt: item.next_attempt,
+        })
+    });
+    let page = Page { items: items.collect(), done: page.done };
+    Ok(Json(ListResponse::new(page, |out: &MessageEndpointOut| out.endpoint.id)))
+}

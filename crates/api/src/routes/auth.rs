@@ -1,0 +1,276 @@
+//! Tokens for the portal, and their end.
+
+use std::time::Duration;
+
+use axum::{Json, extract::State};
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use bytes::Bytes;
+use domain::{
+    id::ApplicationId,
+    name::{FeatureFlag, Ref},
+    token::{Capability, Revocation, Revoked, Scope},
+};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::application::{self, ApplicationIn};
+use crate::{
+    auth::{AnyCaller, Caller, OrgCaller, mint},
+    body,
+    error::{ApiError, Faults},
+    extract::Path,
+    state::ApiState,
+};
+
+/// Bounds of a portal token's life, in seconds.
+const EXPIRY_SECS: std::ops::RangeInclusive<u64> = 3_600..=MAX_EXPIRY_SECS;
+const MAX_EXPIRY_SECS: u64 = 7 * 24 * 3_600;
+/// Longest that tokens may live on after `expire-all`, in seconds.
+const MAX_EXPIRE_SECS: i64 = 3 * 24 * 3_600;
+/// Most sessions of one `expire-all`, and most flags of one token.
+const MAX_ITEMS: usize = 1_000;
+/// Tokens that a product signed itself may live as long as this.
+const LONGEST_LIFE: Duration = Duration::from_secs(10 * 366 * 24 * 3_600);
+
+/// What a portal token may see and do.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AppPortalAccessIn {
+    /// Made first, if the application that the path names is not there.
+    application: Option<ApplicationIn>,
+    /// Guarded event types that it sees.
+    #[serde(default, deserialize_with = "body::null_is_default")]
+    #[schema(value_type = Vec<String>)]
+    feature_flags: Vec<FeatureFlag>,
+    /// What it may do; everything if nobody says.
+    #[schema(value_type = Option<Vec<AppPortalCapability>>)]
+    capabilities: Option<Vec<Capability>>,
+    /// Deprecated: use `capabilities`. It may only look.
+    #[schema(deprecated)]
+    read_only: Option<bool>,
+    /// How long it lives, in seconds.
+    #[schema(minimum = 3600, maximum = 604_800, default = 604_800)]
+    expiry: Option<u64>,
+    /// Lets `expire-all` end the tokens of this session alone.
+    #[schema(min_length = 1, max_length = 64)]
+    session_id: Option<String>,
+}
+
+/// What a portal token may do.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes domain::token::Capability")]
+pub(crate) enum AppPortalCapability {
+    /// Read everything of the application but secrets.
+    ViewBase,
+    /// Read endpoint secrets.
+    ViewEndpointSecret,
+    /// Rotate endpoint secrets.
+    ManageEndpointSecret,
+    /// Change transformations.
+    ManageTransformations,
+    /// Resend and recover.
+    CreateAttempts,
+    /// Create, change and delete endpoints.
+    ManageEndpoint,
+}
+
+/// A way into the portal.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AppPortalAccessOut {
+    /// Opens the portal, logged in.
+    pub url: String,
+    /// The token itself.
+    pub token: String,
+}
+
+impl AppPortalAccessIn {
+    fn check(&self) -> Result<(), ApiError> {
+        let mut faults = Faults::default();
+        if self.expiry.is_some_and(|secs| !EXPIRY_SECS.contains(&secs)) {
+            faults.body("expiry", format!("must be 3600 to {MAX_EXPIRY_SECS}"));
+        }
+        if self.session_id.as_ref().is_some_and(|id| !is_session(id)) {
+            faults.body("sessionId", "must be 1 to 64 characters long");
+        }
+        if self.feature_flags.len() > MAX_ITEMS {
+            faults.body("featureFlags", format!("at most {MAX_ITEMS} items"));
+        }
+        faults.finish()
+    }
+}
+
+fn is_session(id: &str) -> bool {
+    (1..=64).contains(&id.chars().count())
+}
+
+async fn portal_access(
+    state: &ApiState,
+    caller: &Caller,
+    app: &Ref<ApplicationId>,
+    mut input: AppPortalAccessIn,
+) -> Result<Json<AppPortalAccessOut>, ApiError> {
+    input.check()?;
+    let in_line = input.application.take().map(ApplicationIn::check).transpose()?;
+    let catalogues = state.publisher.catalogues();
+    let mut found = catalogues.application(caller.org, app).await?;
+    if let (None, Some(checked)) = (&found, in_line) {
+        application::create_in_line(state, &caller.actor(), caller.org, app, checked).await?;
+        found = catalogues.application(caller.org, app).await?;
+    }
+    let app = found.ok_or(ApiError::NO_APPLICATION)?.application.id;
+    let read_only = input.read_only.unwrap_or(false).then(|| vec![Capability::ViewBase]);
+    let capabilities = input.capabilities.map(|mut list| {
+        list.sort_unstable();
+        list.dedup();
+        list
+    });
+    let scope = Scope::Application {
+        app,
+        feature_flags: input.feature_flags,
+        capabilities: capabilities.or(read_only),
+    };
+    let life = Duration::from_secs(input.expiry.unwrap_or(MAX_EXPIRY_SECS));
+    let time = (state.clock.now(), life);
+    let keys = state.auth.keys();
+    let minted = mint(keys, caller.org, &scope, input.session_id, time, &*state.entropy)
+        .ok_or_else(|| ApiError::BadRequest {
+            code: "cannot_sign",
+            detail: "this server holds only a public key: sign the token yourself".into(),
+        })?;
+    state.store.create_token(minted.row).await?;
+    let key = json!({ "appId": app, "token": minted.token, "region": null }).to_string();
+    let url = format!("{}/portal#key={}", state.public_url, BASE64.encode(key));
+    Ok(Json(AppPortalAccessOut { url, token: minted.token }))
+}
+
+/// Get Consumer App Portal Access
+///
+/// Makes a token of one application, for the portal.
+#[utoipa::path(post, path = "/api/v1/auth/app-portal-access/{app_id}",
+    operation_id = "v1.authentication.app-portal-access", tag = "Authentication",
+    params(crate::openapi::AppPath, crate::openapi::IdempotencyKey),
+    request_body = AppPortalAccessIn,
+    responses((status = 200, body = AppPortalAccessOut), ApiError))]
+async fn app_portal_access(
+    State(state): State<ApiState>,
+    Path((app,)): Path<(Ref<ApplicationId>,)>,
+    OrgCaller(caller): OrgCaller,
+    body: Bytes,
+) -> Result<Json<AppPortalAccessOut>, ApiError> {
+    portal_access(&state, &caller, &app, body::parse(&body)?).await
+}
+
+/// Get Dashboard Access
+///
+/// The same by its old name; the body is not looked at.
+#[utoipa::path(post, path = "/api/v1/auth/dashboard-access/{app_id}",
+    operation_id = "v1.authentication.dashboard-access", tag = "Authentication",
+    params(crate::openapi::AppPath, crate::openapi::IdempotencyKey),
+    responses((status = 200, body = AppPortalAccessOut), ApiError))]
+async fn dashboard_access(
+    State(state): State<ApiState>,
+    Path((app,)): Path<(Ref<ApplicationId>,)>,
+    OrgCaller(caller): OrgCaller,
+) -> Result<Json<AppPortalAccessOut>, ApiError> {
+    portal_access(&state, &caller, &app, AppPortalAccessIn::default()).await
+}
+
+async fn revoke(state: &ApiState, revocation: Revocation) -> Result<(), ApiError> {
+    state.store.revoke(revocation.clone()).await?;
+    state.auth.revoke([revocation], state.clock.now());
+    Ok(())
+}
+
+/// Logout
+///
+/// Ends the application token that this is called with.
+#[utoipa::path(post, path = "/api/v1/auth/logout", operation_id = "v1.authentication.logout",
+    tag = "Authentication",
+    params(crate::openapi::IdempotencyKey),
+    responses((status = 204, description = "It is refused from now on."), ApiError))]
+async fn logout(
+    State(state): State<ApiState>,
+    AnyCaller(caller): AnyCaller,
+) -> Result<StatusCode, ApiError> {
+    // An organization's token is its backend's: not to be ended by a slip.
+    if caller.scope == Scope::Organization {
+        return Err(ApiError::Forbidden);
+    }
+    let revocation = Revocation {
+        what: Revoked::Token(caller.hash),
+        at: state.clock.now(),
+        // Until it ends by itself, however far clocks are off.
+        forget_at: caller.expires_at.plus(Duration::from_secs(3_600)),
+    };
+    revoke(&state, revocation).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Which tokens end, and when.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ApplicationTokenExpireIn)]
+pub struct ExpireAllIn {
+    /// In how many seconds; at once if nobody says. Tokens made until then end with them.
+    #[schema(minimum = 0, maximum = 259_200)]
+    expiry: Option<i64>,
+    /// Only those of these sessions; all if empty.
+    #[serde(default, deserialize_with = "body::null_is_default")]
+    session_ids: Vec<String>,
+}
+
+/// Expire All
+///
+/// Ends all tokens of an application, or those of some sessions.
+#[utoipa::path(post, path = "/api/v1/auth/app/{app_id}/expire-all",
+    operation_id = "v1.authentication.expire-all", tag = "Authentication",
+    params(crate::openapi::AppPath, crate::openapi::IdempotencyKey), request_body = ExpireAllIn,
+    responses((status = 204, description = "They are refused from then on."), ApiError))]
+async fn expire_all(
+    State(state): State<ApiState>,
+    Path((app,)): Path<(Ref<ApplicationId>,)>,
+    OrgCaller(caller): OrgCaller,
+    body: Bytes,
+) -> Result<StatusCode, ApiError> {
+    let app = state.app(&caller, &app, Capability::ViewBase).await?.application.id;
+    let input: ExpireAllIn = body::parse(&body)?;
+    let mut faults = Faults::default();
+    let expiry = input.expiry.unwrap_or(0);
+    if !(0..=MAX_EXPIRE_SECS).contains(&expiry) {
+        faults.body("expiry", format!("must be 0 to {MAX_EXPIRE_SECS}"));
+    }
+    if input.session_ids.len() > MAX_ITEMS {
+        faults.body("sessionIds", format!("at most {MAX_ITEMS} items"));
+    }
+    if !input.session_ids.iter().all(|id| is_session(id)) {
+        faults.body("sessionIds", "each must be 1 to 64 characters long");
+    }
+    faults.finish()?;
+    let now = state.clock.now();
+    let at = now.plus(Duration::from_secs(expiry.unsigned_abs()));
+    let org = caller.org;
+    let (what, life): (Vec<Revoked>, _) = if input.session_ids.is_empty() {
+        (vec![Revoked::Application(org, app)], LONGEST_LIFE)
+    } else {
+        // Only tokens that we made name a session.
+        let sessions = input.session_ids.into_iter();
+        let what = sessions.map(|id| Revoked::Session(org, app, id)).collect();
+        (what, Duration::from_secs(2 * MAX_EXPIRY_SECS))
+    };
+    for what in what {
+        revoke(&state, Revocation { what, at, forget_at: at.plus(life) }).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// See [`crate::routes`].
+pub fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(app_portal_access))
+        .routes(routes!(dashboard_access))
+        .routes(routes!(logout))
+        .routes(routes!(expire_all))
+}

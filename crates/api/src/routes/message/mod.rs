@@ -1,0 +1,143 @@
+//! Messages: what customers are told.
+
+mod batch;
+mod bodies;
+mod read;
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use domain::{
+    filter,
+    id::ApplicationId,
+    name::{Channel, EventTypeName, Ref},
+    token::Capability,
+};
+use http::StatusCode;
+use publish::PublishError;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use self::{
+    bodies::{MessageIn, MessageOut},
+    read::{MessageHistoryQuery, newest_first},
+};
+use super::{application, endpoint};
+use crate::{
+    auth::OrgCaller,
+    body,
+    error::ApiError,
+    extract::{FromQuery, Path, Query, QueryPairs},
+    idempotency::RequestKey,
+    state::ApiState,
+};
+
+/// Whether payloads are answered.
+#[derive(Clone, Copy, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ContentQuery {
+    /// Answer payloads; without them they are `{}`.
+    #[param(required = false, default = true)]
+    pub with_content: bool,
+}
+
+impl FromQuery for ContentQuery {
+    fn from_query(query: &QueryPairs<'_>) -> Result<Self, ApiError> {
+        Ok(Self { with_content: query.flag("with_content", true)? })
+    }
+}
+
+/// Create Message
+///
+/// Accepts a message, for every endpoint of the application that wants it. It is on stable storage
+/// when this answers.
+#[utoipa::path(post, path = "/api/v1/app/{app_id}/msg", operation_id = "v1.message.create",
+    tag = "Message",
+    params(crate::openapi::AppPath, ContentQuery, crate::openapi::IdempotencyKey),
+    request_body = MessageIn,
+    responses((status = 202, body = MessageOut), ApiError))]
+async fn create(
+    State(state): State<ApiState>,
+    Query(query): Query<ContentQuery>,
+    Path((app,)): Path<(Ref<ApplicationId>,)>,
+    OrgCaller(caller): OrgCaller,
+    key: RequestKey,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let idempotency = key.message(&state, &caller, None);
+    let input: MessageIn<'_> = body::parse(&body)?;
+    let echo = input.echo();
+    let (draft, in_line) = input.draft(&body, state.clock.now(), idempotency)?;
+    let spare = in_line.is_some().then(|| draft.clone());
+    let mut published = state.publisher.publish(caller.org, &app, vec![draft]).await;
+    if matches!(published, Err(PublishError::NotFound))
+        && let (Some(checked), Some(draft)) = (in_line, spare)
+    {
+        let actor = caller.actor();
+        application::create_in_line(&state, &actor, caller.org, &app, checked).await?;
+        published = state.publisher.publish(caller.org, &app, vec![draft]).await;
+    }
+    let accepted = published?.pop().ok_or(ApiError::Internal)??;
+    let mut out = MessageOut::new(&accepted.message, query.with_content);
+    if let (Some(echo), true, false) = (echo, query.with_content, accepted.repeated) {
+        // The text of the request: known to be JSON, and not copied.
+        out.payload = echo;
+    }
+    Ok((StatusCode::ACCEPTED, Json(out)).into_response())
+}
+
+/// What would be sent.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MessagePrecheckIn {
+    /// Of which type.
+    #[schema(value_type = String)]
+    event_type: EventTypeName,
+    /// With which channels.
+    #[schema(value_type = Option<Vec<String>>)]
+    channels: Option<Vec<Channel>>,
+}
+
+/// Whether anybody listens.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MessagePrecheckOut {
+    /// An enabled endpoint wants such a message.
+    pub active: bool,
+}
+
+/// Create Message Precheck
+///
+/// Whether a message of this type and these channels would go anywhere.
+#[utoipa::path(post, path = "/api/v1/app/{app_id}/msg/precheck/active",
+    operation_id = "v1.message.precheck", tag = "Message",
+    params(crate::openapi::AppPath), request_body = MessagePrecheckIn,
+    responses((status = 200, body = MessagePrecheckOut), ApiError))]
+async fn precheck(
+    State(state): State<ApiState>,
+    Path((app,)): Path<(Ref<ApplicationId>,)>,
+    OrgCaller(caller): OrgCaller,
+    body: Bytes,
+) -> Result<Json<MessagePrecheckOut>, ApiError> {
+    let app = state.app(&caller, &app, Capability::ViewBase).await?;
+    let MessagePrecheckIn { event_type, channels } = body::parse(&body)?;
+    let channels = channels.unwrap_or_default();
+    let wants =
+        |e: &domain::endpoint::Endpoint| !e.disabled && filter::accepts(e, &event_type, &channels);
+    let active = app.endpoints.iter().any(|e| wants(&e.endpoint));
+    Ok(Json(MessagePrecheckOut { active }))
+}
+
+/// See [`crate::routes`].
+pub fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(read::list, create))
+        .routes(routes!(batch::create_batch))
+        .routes(routes!(precheck))
+        .routes(routes!(read::get))
+        .routes(routes!(read::expunge))
+        .merge(endpoint::message_router())
+}

@@ -1,0 +1,90 @@
+//! The routes: one file (or folder) per resource, each with its bodies, its handlers and its
+//! `router()`.
+
+pub mod application;
+pub mod attempt;
+pub mod auth;
+pub mod background_task;
+pub mod endpoint;
+pub mod environment;
+pub mod event_type;
+pub mod health;
+pub mod message;
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::Method;
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{docs, edge::Edge, error::ApiError, idempotency, observe, openapi, state::ApiState};
+
+/// How long browsers may remember what they are allowed.
+const CORS_MAX_AGE: Duration = Duration::from_secs(600);
+
+/// All operations, with their description. `catalogue` wraps those that write the catalogue.
+pub(crate) fn operations(
+    catalogue: impl FnOnce(OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>,
+) -> OpenApiRouter<ApiState> {
+    let writes = OpenApiRouter::new()
+        .merge(application::router())
+        .merge(endpoint::router())
+        .merge(event_type::router())
+        .merge(environment::router())
+        .merge(attempt::router());
+    OpenApiRouter::with_openapi(openapi::frame())
+        .merge(catalogue(writes))
+        .merge(message::router())
+        .merge(auth::router())
+        .merge(background_task::router())
+        .merge(health::router())
+}
+
+/// The whole API.
+pub fn router(state: ApiState) -> Router {
+    let saved = middleware::from_fn_with_state(state.clone(), idempotency::saved);
+    let finished = middleware::from_fn(finished);
+    let (routes, _) = operations(|writes| writes.layer(saved).layer(finished)).split_for_parts();
+    let metrics = middleware::from_fn_with_state(state.clone(), observe::requests);
+    let cors = CorsLayer::new()
+        .allow_origin(AllowOrigin::any())
+        .allow_methods(AllowMethods::mirror_request())
+        .allow_headers(AllowHeaders::mirror_request())
+        .max_age(CORS_MAX_AGE);
+    let routes = routes
+        .route("/", get(docs::redirect))
+        .route("/docs", get(docs::page))
+        .route("/api/v1/openapi.json", get(openapi::serve))
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .fallback(async || ApiError::NotFound("There is no such route."))
+        .layer(metrics)
+        // The edge has bounded the body already.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(state.clone());
+    let edge = Edge::new(routes, state.body_limit, state.body_timeout);
+    Router::new().fallback_service(edge).layer(cors)
+}
+
+/// Middleware: a write is finished even if its caller goes away, so that whoever must hear of it
+/// does.
+async fn finished(request: Request, next: Next) -> Response {
+    if request.method() == Method::GET || request.method() == Method::HEAD {
+        return next.run(request).await;
+    }
+    #[expect(clippy::disallowed_methods, reason = "the one place of this crate that spawns")]
+    let running = tokio::spawn(next.run(request));
+    match running.await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(%error, "a handler did not finish");
+            ApiError::Internal.into_response()
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What every handler has at hand.
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use domain::{
+    clock::{Clock, Timestamp},
+    endpoint::Endpoint,
+    entropy::Entropy,
+    id::{ApplicationId, EndpointId},
+    name::Ref,
+    operational::OperationalEvent,
+    signature::SignatureType,
+    token::Capability,
+};
+use publish::{ApplicationCatalogue, Publisher};
+use store::{Store, StoreError, history::Tenant};
+
+use crate::{
+    auth::{Auth, Caller, Keys},
+    error::ApiError,
+    idempotency::InFlight,
+    observe::RequestMetrics,
+    routes::event_type,
+};
+
+/// Settings of the API.
+#[derive(Debug)]
+pub struct ApiOptions {
+    /// Longest body, in bytes; a longer one is a 413.
+    pub body_limit: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// Refuse endpoints whose URL is not `https`.
+    pub https_only: bool,
+    /// Where the portal is reached, without a slash at the end: `https://hooks.example.com`.
+    pub public_url: String,
+    /// Which kind of secret an endpoint gets that is made without one.
+    pub default_signature_type: SignatureType,
+    /// Signs and verifies tokens.
+    pub keys: Keys,
+    /// How far the clocks of whoever signs tokens may be off ours.
+    pub token_leeway: Duration,
+    /// How long an idempotency key holds.
+    pub idempotency_ttl: Duration,
+}
+
+impl ApiOptions {
+    /// The defaults, with these keys.
+    pub fn new(keys: Keys) -> Self {
+        Self {
+            body_limit: 1024 * 1024,
+            body_timeout: Duration::from_secs(30),
+            https_only: false,
+            public_url: "http://127.0.0.1:8071".into(),
+            default_signature_type: SignatureType::Hmac256,
+            keys,
+            token_leeway: Duration::from_secs(60),
+            idempotency_ttl: Duration::from_secs(12 * 3_600),
+        }
+    }
+}
+
+/// What handlers work with. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState(Arc<Api>);
+
+/// See [`ApiState`].
+pub struct Api {
+    /// What is kept.
+    pub store: Arc<dyn Store>,
+    /// The way in for messages.
+    pub publisher: Arc<Publisher>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// Who calls.
+    pub auth: Auth,
+    /// Requests with an idempotency key that are under way.
+    pub in_flight: InFlight,
+    /// Counts requests.
+    pub request_metrics: RequestMetrics,
+    /// Longest body, in bytes.
+    pub body_limit: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// See [`ApiOptions`].
+    pub https_only: bool,
+    /// See [`ApiOptions`].
+    pub public_url: String,
+    /// See [`ApiOptions`].
+    pub default_signature_type: SignatureType,
+    /// See [`ApiOptions`].
+    pub idempotency_ttl: Duration,
+}
+
+impl Deref for ApiState {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.0
+    }
+}
+
+impl ApiState {
+    /// Puts it together: reads which tokens are revoked, and makes the event types of operational
+    /// webhooks if they are not there.
+    pub async fn new(
+        store: Arc<dyn Store>,
+        publisher: Arc<Publisher>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        options: ApiOptions,
+    ) -> Result<Self, StoreError> {
+        let auth = Auth::new(options.keys, options.token_leeway);
+        let now = clock.now();
+        auth.revoke(store.revocations(now).await?, now);
+        event_type::create_operational(&*store, now).await?;
+        Ok(Self(Arc::new(Api {
+            store,
+            publisher,
+            clock,
+            entropy,
+            auth,
+            in_flight: InFlight::default(),
+            request_metrics: RequestMetrics::default(),
+            body_limit: options.body_limit,
+            body_timeout: options.body_timeout,
+            https_only: options.https_only,
+            public_url: options.public_url,
+            default_signature_type: options.default_signature_type,
+            idempotency_ttl: options.idempotency_ttl,
+        })))
+    }
+
+    /// The time, a little after `last` in any case: what has changed has a new time.
+    pub fn now_after(&self, last: Timestamp) -> Timestamp {
+        self.clock.now().max(last.plus(Duration::from_micros(1)))
+    }
+
+    /// An application that the caller may do that with.
+    pub async fn app(
+        &self,
+        caller: &Caller,
+        app: &Ref<ApplicationId>,
+        need: Capability,
+    ) -> Result<Arc<ApplicationCatalogue>, ApiError> {
+        let found = self.publisher.catalogues().application(caller.org, app).await?;
+        let found = found.ok_or(ApiError::NOT_FOUND)?;
+        caller.reaches(found.application.id, need)?;
+        Ok(found)
+    }
+
+    /// Tells whoever works with an endpoint that it was changed, and the operators what happened. The
+    /// change is stored already: a failure to tell of it is logged.
+    pub async fn endpoint_changed(
+        &self,
+        app: &ApplicationCatalogue,
+        endpoint: &Endpoint,
+        events: &[OperationalEvent],
+    ) {
+        let application = &app.application;
+        let (org, id) = (application.org, application.id);
+        self.publisher.catalogues().application_changed(org, id, application.uid.as_ref());
+        self.publisher.handover().endpoint_changed(org, id, endpoint.id);
+        for event in events {
+            let told = self.publisher.publish_operational(application, endpoint, event, None).await;
+            if let Err(error) = told {
+                let event = event.event_type();
+                tracing::warn!(%error, event, endpoint = %endpoint.id, "could not tell operators");
+            }
+        }
+    }
+}
+
+/// Whose history a request reads.
+pub fn tenant(app: &ApplicationCatalogue) -> Tenant {
+    Tenant { org: app.application.org, app: app.application.id }
+}
+
+/// An endpoint of an application, by id or uid.
+pub fn endpoint<'a>(
+    app: &'a ApplicationCatalogue,
+    endpoint: &Ref<EndpointId>,
+) -> Result<&'a Endpoint, ApiError> {
+    let found = match endpoint {
+        Ref::Id(id) => app.endpoint(*id),
+        Ref::Uid(uid) => app.endpoints.iter().find(|e| e.endpoint.uid.as_ref() == Some(uid)),
+    };
+    found.map(|found| &found.endpoint).ok_or(ApiError::NOT_FOUND)
+}

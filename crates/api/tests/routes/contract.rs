@@ -1,0 +1,130 @@
+//! The API as a whole: what it offers is what it promises.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+/// The operations of the open Svix server, by their paths below `/api/v1`.
+const SVIX: [(&str, &str); 43] = [
+    ("GET", "/app"),
+    ("POST", "/app"),
+    ("GET", "/app/{app_id}"),
+    ("PUT", "/app/{app_id}"),
+    ("PATCH", "/app/{app_id}"),
+    ("DELETE", "/app/{app_id}"),
+    ("GET", "/app/{app_id}/attempt/endpoint/{endpoint_id}"),
+    ("GET", "/app/{app_id}/attempt/msg/{msg_id}"),
+    ("GET", "/app/{app_id}/endpoint"),
+    ("POST", "/app/{app_id}/endpoint"),
+    ("GET", "/app/{app_id}/endpoint/{endpoint_id}"),
+    ("PUT", "/app/{app_id}/endpoint/{endpoint_id}"),
+    ("PATCH", "/app/{app_id}/endpoint/{endpoint_id}"),
+    ("DELETE", "/app/{app_id}/endpoint/{endpoint_id}"),
+    ("GET", "/app/{app_id}/endpoint/{endpoint_id}/headers"),
+    ("PUT", "/app/{app_id}/endpoint/{endpoint_id}/headers"),
+    ("PATCH", "/app/{app_id}/endpoint/{endpoint_id}/headers"),
+    ("GET", "/app/{app_id}/endpoint/{endpoint_id}/msg"),
+    ("POST", "/app/{app_id}/endpoint/{endpoint_id}/recover"),
+    ("GET", "/app/{app_id}/endpoint/{endpoint_id}/secret"),
+    ("POST", "/app/{app_id}/endpoint/{endpoint_id}/secret/rotate"),
+    ("POST", "/app/{app_id}/endpoint/{endpoint_id}/send-example"),
+    ("GET", "/app/{app_id}/endpoint/{endpoint_id}/stats"),
+    ("GET", "/app/{app_id}/msg"),
+    ("POST", "/app/{app_id}/msg"),
+    ("GET", "/app/{app_id}/msg/{msg_id}"),
+    ("DELETE", "/app/{app_id}/msg/{msg_id}/content"),
+    ("GET", "/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}"),
+    ("DELETE", "/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}/content"),
+    ("GET", "/app/{app_id}/msg/{msg_id}/endpoint"),
+    ("POST", "/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend"),
+    ("POST", "/auth/app-portal-access/{app_id}"),
+    ("POST", "/auth/logout"),
+    ("GET", "/event-type"),
+    ("POST", "/event-type"),
+    ("GET", "/event-type/{event_type_name}"),
+    ("PUT", "/event-type/{event_type_name}"),
+    ("PATCH", "/event-type/{event_type_name}"),
+    ("DELETE", "/event-type/{event_type_name}"),
+    ("GET", "/health"),
+    ("HEAD", "/health"),
+    ("GET", "/health/ping"),
+    ("HEAD", "/health/ping"),
+];
+
+/// What we offer beyond it.
+const OURS: [(&str, &str); 10] = [
+    ("POST", "/app/{app_id}/msg/batch"),
+    ("POST", "/app/{app_id}/msg/precheck/active"),
+    ("POST", "/auth/app/{app_id}/expire-all"),
+    ("POST", "/auth/dashboard-access/{app_id}"),
+    ("GET", "/background-task"),
+    ("GET", "/background-task/{task_id}"),
+    ("GET", "/environment/settings"),
+    ("PATCH", "/environment/settings"),
+    ("GET", "/health/ready"),
+    ("HEAD", "/health/ready"),
+];
+
+/// All operations of the description: method, path, operation.
+pub fn operations() -> Vec<(String, String, Value)> {
+    let api: Value = serde_json::from_str(&hookwright_api::openapi_json()).expect("JSON");
+    let mut operations = Vec::new();
+    for (path, item) in api["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("item") {
+            operations.push((method.to_uppercase(), path.clone(), operation.clone()));
+        }
+    }
+    operations
+}
+
+#[test]
+fn offers_what_it_promises() {
+    let offered: BTreeSet<_> =
+        operations().into_iter().map(|(method, path, _)| (method, path)).collect();
+    let promised: BTreeSet<_> = SVIX
+        .iter()
+        .chain(&OURS)
+        .map(|(method, path)| ((*method).to_owned(), format!("/api/v1{path}")))
+        .collect();
+    assert_eq!(offered, promised);
+}
+
+#[test]
+fn every_operation_is_described() {
+    let mut ids = BTreeSet::new();
+    for (method, path, operation) in operations() {
+        let id = operation["operationId"].as_str().expect("an id");
+        if method != "HEAD" {
+            assert!(ids.insert(id.to_owned()), "{id} twice");
+        }
+        assert!(operation["description"].is_string(), "{method} {path}");
+        for name in path.split(['{', '}']).skip(1).step_by(2) {
+            let described = operation["parameters"].as_array().is_some_and(|list| {
+                list.iter().any(|p| p["name"] == name && p["in"] == "path" && p["required"] == true)
+            });
+            assert!(described, "{name} of {method} {path}");
+        }
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let text = hookwright_api::openapi_json();
+    let api: Value = serde_json::from_str(&text).expect("JSON");
+    for reference in text.split("\"$ref\": \"#").skip(1) {
+        let pointer = reference.split('"').next().expect("ends");
+        assert!(api.pointer(pointer).is_some(), "{pointer}");
+    }
+    for name in ["MessageIn", "MessageOut", "EndpointIn", "EndpointOut", "ListResponseMessageOut"] {
+        assert!(api["components"]["schemas"].get(name).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn the_committed_description_is_this_one() {
+    let committed = include_str!("../../../../openapi.json");
+    assert!(
+        committed == hookwright_api::openapi_json(),
+        "openapi.json is old: cargo run -p hookwright-api --example openapi > openapi.json"
+    );
+}

@@ -1,0 +1,19 @@
+use crate::support::Server;
+
+#[tokio::test]
+async fn answers_while_the_store_does() {
+    let server = Server::new().await;
+    let nobody = server.stranger();
+    for path in ["/health", "/health/", "/health/ping", "/health/ping/", "/health/ready"] {
+        for method in ["GET", "HEAD"] {
+            let reply = nobody.raw(method, &format!("/api/v1{path}"), "").await;
+            assert_eq!((reply.status.as_u16(), reply.body.len()), (204, 0), "{method} {path}");
+        }
+    }
+    server.store.set_unavailable(true);
+    let reply = nobody.get("/health").await;
+    assert_eq!(reply.error(), (503, "unavailable".into()));
+    assert_eq!(reply.headers["retry-after"], "1");
+    assert_eq!(nobody.get("/health/ready").await.status, 503);
+    assert_eq!(nobody.get("/health/ping").await.status, 204);
+}

@@ -1,0 +1,225 @@
+//! Tenants are apart: every route, with every token that does not belong there. The routes come from
+//! the description, so that a new one is tested too.
+
+use serde_json::{Value, json};
+
+use crate::{
+    contract::operations,
+    support::{Client, Server, succeeded},
+};
+
+/// One application with one of everything.
+struct World {
+    app: String,
+    endpoint: String,
+    message: String,
+    attempt: String,
+    task: String,
+}
+
+impl World {
+    async fn new(server: &Server, org: &Client<'_>) -> Self {
+        let app = org.app().await;
+        let endpoint = org.endpoint(&app).await;
+        let schemas = json!({"1": {"examples": [{"a": 1}]}});
+        let body = json!({"name": "known", "description": "", "schemas": schemas});
+        org.post("/event-type", body).await.ok(201);
+        let message = org.message(&app).await;
+        for hot in server.take_hot() {
+            server.settle(&hot, 200, b"ok", succeeded()).await;
+        }
+        let attempts = org.get(&format!("/app/{app}/attempt/msg/{message}")).await.ok(200);
+        let attempt = attempts["data"][0]["id"].as_str().expect("an attempt").to_owned();
+        let path = format!("/app/{app}/endpoint/{endpoint}/recover");
+        let task = org.post(&path, json!({"since": "2026-09-20T00:00:00Z"})).await.ok(202);
+        let task = task["id"].as_str().expect("id").to_owned();
+        Self { app, endpoint, message, attempt, task }
+    }
+
+    fn path(&self, template: &str) -> String {
+        template
+            .trim_start_matches("/api/v1")
+            .replace("{app_id}", &self.app)
+            .replace("{endpoint_id}", &self.endpoint)
+            .replace("{msg_id}", &self.message)
+            .replace("{attempt_id}", &self.attempt)
+            .replace("{event_type_name}", "known")
+            .replace("{task_id}", &self.task)
+    }
+}
+
+/// A body that the route takes.
+fn body(method: &str, template: &str) -> Value {
+    let path = template.trim_start_matches("/api/v1");
+    match (method, path) {
+        ("GET" | "HEAD" | "DELETE", _) => Value::Null,
+        (_, "/app" | "/app/{app_id}") => json!({"name": "n"}),
+        ("POST" | "PUT", "/app/{app_id}/endpoint" | "/app/{app_id}/endpoint/{endpoint_id}") => {
+            json!({"url": "https://example.com/other"})
+        }
+        (_, p) if p.ends_with("/headers") => json!({"headers": {"x-a": "b"}}),
+        (_, p) if p.ends_with("/recover") => json!({"since": "2026-09-20T00:00:00Z"}),
+        (_, p) if p.ends_with("/send-example") => json!({"eventType": "known"}),
+        (_, "/app/{app_id}/msg") => json!({"eventType": "a", "payload": {}}),
+        (_, p) if p.ends_with("/batch") => {
+            json!({"messages": [{"eventType": "a", "payload": {}}]})
+        }
+        (_, p) if p.ends_with("/active") => json!({"eventType": "a"}),
+        ("POST", "/event-type") => json!({"name": "new", "description": ""}),
+        (_, "/event-type/{event_type_name}") => json!({"description": "changed"}),
+        _ => json!({}),
+    }
+}
+
+fn is_open(operation: &Value) -> bool {
+    operation["security"] == json!([{}])
+}
+
+#[tokio::test]
+async fn nobody_without_a_token_gets_in() {
+    let server = Server::new().await;
+    let org = server.org();
+    let world = World::new(&server, &org).await;
+    let bad = ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "Bearer"];
+    for (method, template, operation) in operations() {
+        if is_open(&operation) {
+            continue;
+        }
+        let path = world.path(&template);
+        let nobody = server.stranger();
+        let clients = bad.iter().map(|token| server.client((*token).to_owned()));
+        for client in clients.chain([nobody]) {
+            let reply = client.call(&method, &path, body(&method, &template)).await;
+            assert_eq!(reply.status, 401, "{method} {path}");
+            if method != "HEAD" {
+                assert_eq!(reply.error().1, "authentication_failed");
+            }
+            // A body that is not even JSON changes nothing.
+            let reply = client.raw(&method, &format!("/api/v1{path}"), "{").await;
+            assert_eq!(reply.status, 401, "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_organization_sees_and_changes_nothing() {
+    let server = Server::new().await;
+    let org = server.org();
+    let world = World::new(&server, &org).await;
+    let stranger = server.org();
+    for (method, template, operation) in operations() {
+        if is_open(&operation) {
+            continue;
+        }
+        let path = world.path(&template);
+        let reply = stranger.call(&method, &path, body(&method, &template)).await;
+        let text = String::from_utf8_lossy(&reply.body).into_owned();
+        for secret in [&world.app, &world.endpoint, &world.message, &world.attempt, &world.task] {
+            assert!(!text.contains(secret.as_str()), "{method} {path}: {text}");
+        }
+        // Routes that name nothing of ours are its own; PUT makes one of its own.
+        let own = !template.contains('{')
+            || ["/api/v1/app/{app_id}", "/api/v1/event-type/{event_type_name}"]
+                .contains(&template.as_str());
+        if !own {
+            let status = reply.status.as_u16();
+            assert!([403, 404].contains(&status), "{method} {path}: {status} {text}");
+        }
+    }
+    still_whole(&org, &world).await;
+}
+
+#[tokio::test]
+async fn the_token_of_another_application_sees_and_changes_nothing() {
+    let server = Server::new().await;
+    let org = server.org();
+    let world = World::new(&server, &org).await;
+    let other = org.app().await;
+    for (method, template, operation) in operations() {
+        let catalogue = method == "GET" && template.starts_with("/api/v1/event-type");
+        let logout = template.ends_with("/logout");
+        if is_open(&operation) || catalogue || logout {
+            continue;
+        }
+        let portal = org.portal(&other, json!({})).await;
+        let path = world.path(&template);
+        let reply = portal.call(&method, &path, body(&method, &template)).await;
+        let status = reply.status.as_u16();
+        assert!([403, 404].contains(&status), "{method} {path}: {status}");
+    }
+    still_whole(&org, &world).await;
+}
+
+#[tokio::test]
+async fn an_application_token_reaches_its_own_alone() {
+    // What a portal may do in its own application; all else is the organization's.
+    let portal_may = [
+        "v1.application.get",
+        "v1.endpoint.list",
+        "v1.endpoint.create",
+        "v1.endpoint.get",
+        "v1.endpoint.upsert",
+        "v1.endpoint.patch",
+        "v1.endpoint.delete",
+        "v1.endpoint.get-secret",
+        "v1.endpoint.rotate-secret",
+        "v1.endpoint.get-headers",
+        "v1.endpoint.set-headers",
+        "v1.endpoint.patch-headers",
+        "v1.endpoint.get-stats",
+        "v1.endpoint.recover",
+        "v1.message.list",
+        "v1.message.get",
+        "v1.message-attempt.list-by-endpoint",
+        "v1.message-attempt.list-by-msg",
+        "v1.message-attempt.list-attempted-messages",
+        "v1.message-attempt.list-attempted-destinations",
+        "v1.message-attempt.get",
+        "v1.message-attempt.resend",
+        "v1.event-type.list",
+        "v1.event-type.get",
+        "v1.authentication.logout",
+    ];
+    for (method, template, operation) in operations() {
+        if is_open(&operation) {
+            continue;
+        }
+        let server = Server::new().await;
+        let org = server.org();
+        let world = World::new(&server, &org).await;
+        let portal = org.portal(&world.app, json!({})).await;
+        let path = world.path(&template);
+        let reply = portal.call(&method, &path, body(&method, &template)).await;
+        let id = operation["operationId"].as_str().expect("id");
+        if portal_may.contains(&id) {
+            assert!(reply.status.is_success(), "{id}: {reply:?}");
+        } else {
+            assert_eq!(reply.error(), (403, "insufficient access".into()), "{id}");
+        }
+        // The same requests are good ones: with the organization's token they are done.
+        if id != "v1.authentication.logout" {
+            let server = Server::new().await;
+            let org = server.org();
+            let world = World::new(&server, &org).await;
+            let path = world.path(&template);
+            let reply = org.call(&method, &path, body(&method, &template)).await;
+            assert!(reply.status.is_success(), "{id}: {reply:?}");
+        }
+    }
+}
+
+async fn still_whole(org: &Client<'_>, world: &World) {
+    for path in [
+        "/app/{app_id}",
+        "/app/{app_id}/endpoint/{endpoint_id}",
+        "/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}",
+    ] {
+        org.get(&world.path(path)).await.ok(200);
+    }
+    let message = org.get(&world.path("/app/{app_id}/msg/{msg_id}")).await.ok(200);
+    assert_eq!(message["payload"], json!({"a": 1}));
+    let list = org.get(&world.path("/app/{app_id}/msg")).await.ok(200);
+    assert_eq!(list["data"].as_array().map(Vec::len), Some(1));
+    let known = org.get("/event-type/known").await.ok(200);
+    assert_eq!(known["description"], "");
+}

@@ -1,0 +1,17 @@
+//! The API as its callers see it: one file per resource, against the real router.
+#![allow(clippy::disallowed_methods, reason = "tests")]
+
+mod application;
+mod attempt;
+mod auth;
+mod background_task;
+mod contract;
+mod edge;
+mod endpoint;
+mod environment;
+mod event_type;
+mod health;
+mod idempotency;
+mod isolation;
+mod message;
+mod support;

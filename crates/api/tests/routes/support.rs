@@ -1,0 +1,320 @@
+//! The real router over the reference store, with a clock that stands still and a handover that
+//! remembers.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use bytes::Bytes;
+use domain::{
+    attempt::{Attempt, Outcome, OutcomeClass},
+    clock::{Clock, ManualClock, Timestamp},
+    delivery::{Cause, EndState, Health, Next},
+    entropy::SeededEntropy,
+    id::{ApplicationId, AttemptId, EndpointId, OrganizationId},
+};
+use hookwright_api::{self as api, ApiOptions, ApiState, JwtAlgorithm, Keys, auth};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use parking_lot::Mutex;
+use publish::{Catalogues, Handover, Hot, PublishOptions, Publisher};
+use serde_json::Value;
+use store::{Catalog, Deliveries, Store, deliveries::Settle};
+use store_memory::MemoryStore;
+use tower::ServiceExt;
+
+pub const SECRET: &[u8] = b"a secret for tests, and nothing else";
+pub const START: Timestamp = Timestamp::from_secs(1_790_000_000);
+pub const DAY: Duration = Duration::from_secs(86_400);
+
+/// Remembers what was handed over.
+#[derive(Default)]
+pub struct Recorder {
+    pub hot: Mutex<Vec<Hot>>,
+    pub endpoints: Mutex<Vec<EndpointId>>,
+    pub applications: Mutex<Vec<ApplicationId>>,
+}
+
+impl Handover for Recorder {
+    fn hand_over(&self, hot: Vec<Hot>) {
+        self.hot.lock().extend(hot);
+    }
+
+    fn endpoint_changed(&self, _: OrganizationId, _: ApplicationId, endpoint: EndpointId) {
+        self.endpoints.lock().push(endpoint);
+    }
+
+    fn application_changed(&self, _: OrganizationId, app: ApplicationId) {
+        self.applications.lock().push(app);
+    }
+}
+
+/// A server without sockets.
+pub struct Server {
+    pub router: Router,
+    pub store: Arc<MemoryStore>,
+    pub clock: Arc<ManualClock>,
+    pub entropy: Arc<SeededEntropy>,
+    pub handed: Arc<Recorder>,
+    pub keys: Keys,
+}
+
+pub fn keys() -> Keys {
+    Keys::new(JwtAlgorithm::Hs256, SECRET).expect("a secret")
+}
+
+impl Server {
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut ApiOptions)) -> Self {
+        let clock = Arc::new(ManualClock::new(START));
+        let entropy = Arc::new(SeededEntropy::new(7));
+        let store = Arc::new(MemoryStore::new(entropy.clone()));
+        Self::over(store, clock, entropy, change).await
+    }
+
+    /// A server over a store that is there already: a restart.
+    pub async fn over(
+        store: Arc<MemoryStore>,
+        clock: Arc<ManualClock>,
+        entropy: Arc<SeededEntropy>,
+        change: impl FnOnce(&mut ApiOptions),
+    ) -> Self {
+        let handed = Arc::new(Recorder::default());
+        let dyn_store: Arc<dyn Store> = store.clone();
+        let publisher = Arc::new(Publisher::new(
+            dyn_store.clone(),
+            Arc::new(Catalogues::new(dyn_store.clone(), 1_000)),
+            handed.clone(),
+            clock.clone(),
+            entropy.clone(),
+            PublishOptions { payload_retention: 90 * DAY, max_pending: None },
+        ));
+        let mut options = ApiOptions::new(keys());
+        change(&mut options);
+        let state = ApiState::new(dyn_store, publisher, clock.clone(), entropy.clone(), options)
+            .await
+            .expect("starts");
+        let router = api::router(state);
+        Self { router, store, clock, entropy, handed, keys: keys() }
+    }
+
+    /// A token of a new organization.
+    pub fn org(&self) -> Client<'_> {
+        self.client_of(OrganizationId::generate(self.clock.now(), &*self.entropy))
+    }
+
+    pub fn client_of(&self, org: OrganizationId) -> Client<'_> {
+        let now = self.clock.now();
+        let minted = auth::mint_organization(&self.keys, org, now, 3650 * DAY, &*self.entropy);
+        self.client(minted.expect("has a key").token)
+    }
+
+    pub fn client(&self, token: String) -> Client<'_> {
+        Client { server: self, token: Some(token) }
+    }
+
+    pub fn stranger(&self) -> Client<'_> {
+        Client { server: self, token: None }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Reply {
+        let response = self.router.clone().oneshot(request).await.expect("never fails");
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("body").to_bytes();
+        Reply { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Ends the attempt of a delivery, as the engine would.
+    pub async fn settle(&self, hot: &Hot, status_code: u16, response: &[u8], next: Next) {
+        let success = (200..300).contains(&status_code);
+        let now = self.clock.now();
+        let d = &hot.delivery;
+        let attempt = Attempt {
+            id: AttemptId::generate(now, &*self.entropy),
+            org: d.org,
+            app: d.app,
+            endpoint: d.endpoint,
+            message: d.message,
+            delivery: d.id,
+            number: d.attempts + 1,
+            trigger: d.trigger,
+            url: "https://example.com/hook".into(),
+            outcome: Outcome {
+                class: if success { OutcomeClass::Success } else { OutcomeClass::Status },
+                status_code: Some(status_code),
+                response: Bytes::copy_from_slice(response),
+                duration: Duration::from_millis(12),
+                retry_after: None,
+                timed_out: false,
+            },
+            started_at: now,
+            endpoint_revision: 1,
+            secrets: Vec::new(),
+            body_hash: [0; 16],
+            superseded: false,
+        };
+        let settle = Settle {
+            delivery: d.clone(),
+            attempt: Some(attempt),
+            next,
+            health: Health::Same,
+            messages: Vec::new(),
+        };
+        self.store.settle(vec![settle]).await.expect("settles");
+    }
+
+    pub fn take_hot(&self) -> Vec<Hot> {
+        std::mem::take(&mut self.handed.hot.lock())
+    }
+}
+
+pub fn succeeded() -> Next {
+    Next::End(EndState::Succeeded, Cause::Delivered)
+}
+
+/// Somebody with a token.
+#[derive(Clone)]
+pub struct Client<'a> {
+    pub server: &'a Server,
+    pub token: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// The body, after a look at the status.
+    #[track_caller]
+    pub fn ok(self, status: u16) -> Value {
+        let text = String::from_utf8_lossy(&self.body).into_owned();
+        assert_eq!(self.status.as_u16(), status, "{text}");
+        if self.body.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// The status and the code, or the first location of what is wrong.
+    pub fn error(&self) -> (u16, String) {
+        let json = self.json();
+        let what = match &json["detail"] {
+            Value::Array(faults) => {
+                let loc = faults[0]["loc"].as_array().expect("loc");
+                assert!(faults[0]["msg"].is_string() && faults[0]["type"].is_string());
+                loc.iter().map(|l| l.as_str().expect("text")).collect::<Vec<_>>().join(".")
+            }
+            detail => {
+                assert!(detail.is_string(), "{json}");
+                json["code"].as_str().expect("code").to_owned()
+            }
+        };
+        (self.status.as_u16(), what)
+    }
+}
+
+impl<'a> Client<'a> {
+    pub fn request(&self, method: &str, path: &str) -> http::request::Builder {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        request
+    }
+
+    pub async fn raw(&self, method: &str, path: &str, body: impl Into<Bytes>) -> Reply {
+        let body: Bytes = body.into();
+        let request = self.request(method, path).body(Body::from(body)).expect("request");
+        self.server.send(request).await
+    }
+
+    pub async fn call(&self, method: &str, path: &str, body: Value) -> Reply {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        self.raw(method, &format!("/api/v1{path}"), body).await
+    }
+
+    pub async fn keyed(&self, key: &str, path: &str, body: Value) -> Reply {
+        let request = self.request("POST", &format!("/api/v1{path}"));
+        let request = request.header("idempotency-key", key);
+        self.server.send(request.body(Body::from(body.to_string())).expect("request")).await
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.call("GET", path, Value::Null).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.call("POST", path, body).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Reply {
+        self.call("PUT", path, body).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Reply {
+        self.call("PATCH", path, body).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.call("DELETE", path, Value::Null).await
+    }
+
+    /// A new application's id.
+    pub async fn app(&self) -> String {
+        let app = self.post("/app", serde_json::json!({"name": "Acme"})).await.ok(201);
+        app["id"].as_str().expect("id").to_owned()
+    }
+
+    /// A new endpoint's id.
+    pub async fn endpoint(&self, app: &str) -> String {
+        let body = serde_json::json!({"url": "https://example.com/hook"});
+        let endpoint = self.post(&format!("/app/{app}/endpoint"), body).await.ok(201);
+        endpoint["id"].as_str().expect("id").to_owned()
+    }
+
+    /// A new message's id.
+    pub async fn message(&self, app: &str) -> String {
+        let body = serde_json::json!({"eventType": "user.signup", "payload": {"a": 1}});
+        let message = self.post(&format!("/app/{app}/msg"), body).await.ok(202);
+        message["id"].as_str().expect("id").to_owned()
+    }
+
+    /// A portal client of an application.
+    pub async fn portal(&self, app: &str, body: Value) -> Client<'a> {
+        let path = format!("/auth/app-portal-access/{app}");
+        let access = self.post(&path, body).await.ok(200);
+        self.server.client(access["token"].as_str().expect("token").to_owned())
+    }
+}
+
+/// `["a", "b"]` of a page's items.
+pub fn column(page: &Value, field: &str) -> Vec<String> {
+    let items = page["data"].as_array().expect("data");
+    items.iter().map(|item| item[field].as_str().expect("text").to_owned()).collect()
+}
+
+impl Server {
+    /// The endpoint of a delivery, as it is stored.
+    pub async fn store_endpoint(&self, hot: &Hot) -> domain::endpoint::Endpoint {
+        let d = &hot.delivery;
+        let found = self.store.endpoint(d.org, d.app, &domain::name::Ref::Id(d.endpoint)).await;
+        found.expect("answers").expect("is there")
+    }
+
+    /// The organization a client's token names.
+    pub fn tenant_of(&self, client: &Client<'_>) -> String {
+        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+        let token = client.token.as_ref().expect("token");
+        let claims = token.split('.').nth(1).expect("three parts");
+        let claims = URL_SAFE_NO_PAD.decode(claims).expect("base64");
+        let claims: Value = serde_json::from_slice(&claims).expect("JSON");
+        claims["sub"].as_str().expect("sub").to_owned()
+    }
+}

@@ -1,0 +1,221 @@
+//! A store as the engine may meet it: slow, failing, forgetful of its answers, or of a process that has
+//! died. What it keeps is the reference store's.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use domain::{
+    application::Application,
+    attempt::Attempt,
+    claim::ClaimKey,
+    clock::Timestamp,
+    delivery::Delivery,
+    endpoint::Endpoint,
+    entropy::{Entropy, SeededEntropy},
+    event_type::EventType,
+    id::*,
+    message::Message,
+    name::{EventTypeName, Ref},
+    organization::Organization,
+    page::{Page, PageRequest},
+    task::{Task, TaskStatus},
+    token::{Actor, Revocation, Token},
+};
+use parking_lot::Mutex;
+use store::{
+    Result, StoreError,
+    catalog::*,
+    deliveries::*,
+    history::*,
+    housekeeping::*,
+    publish::{NewMessage, Publish, Published, SavedResponse},
+    tasks::Tasks,
+    tokens::Tokens,
+};
+use store_memory::MemoryStore;
+use tokio::time::sleep;
+
+/// Whether a process has died: then nothing that it began goes on.
+#[derive(Clone, Default)]
+pub struct Dead(Arc<AtomicBool>);
+
+impl Dead {
+    /// It dies.
+    pub fn die(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Never comes back if it has died.
+    pub async fn check(&self) {
+        if self.0.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Mood {
+    /// The longest that a call takes on its way in and on its way out, and by what chance.
+    slow: Option<(SeededEntropy, Duration)>,
+    failing: HashSet<&'static str>,
+    losing: HashSet<&'static str>,
+    calls: HashMap<&'static str, usize>,
+}
+
+/// The way from one process to the store.
+pub struct TestStore {
+    /// What is kept.
+    pub memory: Arc<MemoryStore>,
+    /// Whether its process has died.
+    pub dead: Dead,
+    mood: Mutex<Mood>,
+}
+
+impl TestStore {
+    pub fn new(memory: Arc<MemoryStore>, dead: Dead) -> Self {
+        Self { memory, dead, mood: Mutex::default() }
+    }
+
+    /// Each call takes up to `longest` on its way in, and again on its way out.
+    pub fn be_slow(&self, seed: u64, longest: Duration) {
+        self.mood.lock().slow = Some((SeededEntropy::new(seed), longest));
+    }
+
+    /// This call fails until it is healed, and changes nothing.
+    pub fn fail(&self, call: &'static str) {
+        self.mood.lock().failing.insert(call);
+    }
+
+    /// What failed works again.
+    pub fn heal(&self) {
+        self.mood.lock().failing.clear();
+    }
+
+    /// The next such call is done, and its answer is lost.
+    pub fn lose_next(&self, call: &'static str) {
+        self.mood.lock().losing.insert(call);
+    }
+
+    /// How often it was called so.
+    pub fn calls(&self, call: &'static str) -> usize {
+        self.mood.lock().calls.get(call).copied().unwrap_or(0)
+    }
+
+    async fn before(&self, call: &'static str) -> Result<()> {
+        self.dead.check().await;
+        *self.mood.lock().calls.entry(call).or_default() += 1;
+        self.linger().await;
+        if self.mood.lock().failing.contains(call) {
+            return Err(StoreError::Unavailable("made so by a test".into()));
+        }
+        Ok(())
+    }
+
+    async fn after<T>(&self, call: &'static str, answer: Result<T>) -> Result<T> {
+        self.linger().await;
+        self.dead.check().await;
+        if self.mood.lock().losing.remove(call) { Err(StoreError::Unknown) } else { answer }
+    }
+
+    async fn linger(&self) {
+        let wait =
+            self.mood.lock().slow.as_ref().map(|(chance, longest)| longest.mul_f64(chance.unit()));
+        if let Some(wait) = wait {
+            sleep(wait).await;
+        }
+    }
+}
+
+macro_rules! delegate {
+    ($trait:ident { $($call:ident($($arg:ident: $ty:ty),*) -> $ret:ty;)* }) => {
+        #[async_trait]
+        impl $trait for TestStore {
+            $(async fn $call(&self, $($arg: $ty),*) -> $ret {
+                self.before(stringify!($call)).await?;
+                let answer = $trait::$call(&*self.memory, $($arg),*).await;
+                self.after(stringify!($call), answer).await
+            })*
+        }
+    };
+}
+
+delegate! {
+        Catalog {
+        load_organization(org: OrganizationId) -> Result<OrganizationSnapshot>;
+    put_organization(actor: &Actor, organization: Organization) -> Result<()>;
+    load_application(org: OrganizationId, app: &Ref<ApplicationId>) -> Result<Option<ApplicationSnapshot>>;
+    create_application(actor: &Actor, application: Application) -> Result<Result<(), Refused<ApplicationId>>>;
+    update_application(actor: &Actor, application: Application, expected: Timestamp) -> Result<Result<(), Refused<ApplicationId>>>;
+    delete_application(actor: &Actor, org: OrganizationId, app: ApplicationId, now: Timestamp) -> Result<Result<(), Refused<ApplicationId>>>;
+    list_applications(org: OrganizationId, filter: ApplicationFilter, page: PageRequest<ApplicationId>) -> Result<Page<Application>>;
+    application(org: OrganizationId, app: &Ref<ApplicationId>) -> Result<Option<Application>>;
+    create_endpoint(actor: &Actor, endpoint: Endpoint) -> Result<Result<(), Refused<EndpointId>>>;
+    update_endpoint(actor: &Actor, endpoint: Endpoint) -> Result<Result<(), Refused<EndpointId>>>;
+    delete_endpoint(actor: &Actor, org: OrganizationId, app: ApplicationId, endpoint: EndpointId, now: Timestamp) -> Result<Result<(), Refused<EndpointId>>>;
+    list_endpoints(org: OrganizationId, app: ApplicationId, page: PageRequest<EndpointId>) -> Result<Page<Endpoint>>;
+    endpoint(org: OrganizationId, app: ApplicationId, endpoint: &Ref<EndpointId>) -> Result<Option<Endpoint>>;
+    endpoints_ever(org: OrganizationId, app: ApplicationId, endpoints: &[EndpointId]) -> Result<Vec<Endpoint>>;
+    create_event_type(actor: &Actor, event_type: EventType) -> Result<Result<(), Refused<EventTypeName>>>;
+    update_event_type(actor: &Actor, event_type: EventType, expected: Timestamp) -> Result<Result<(), Refused<EventTypeName>>>;
+    expunge_event_type(actor: &Actor, org: OrganizationId, name: &EventTypeName) -> Result<Result<(), Refused<EventTypeName>>>;
+    event_type(org: OrganizationId, name: &EventTypeName) -> Result<Option<EventType>>;
+} }
+delegate! {
+        Tokens {
+        create_token(token: Token) -> Result<()>;
+    revoke(revocation: Revocation) -> Result<()>;
+    revocations(now: Timestamp) -> Result<Vec<Revocation>>;
+} }
+delegate! {
+        Publish {
+        publish(messages: Vec<NewMessage>) -> Result<Vec<Published>>;
+    enqueue(deliveries: Vec<Delivery>) -> Result<()>;
+    claimed(key: ClaimKey, now: Timestamp) -> Result<Option<MessageId>>;
+    save_response(key: ClaimKey, response: SavedResponse, expires_at: Timestamp) -> Result<()>;
+    saved_response(key: ClaimKey, now: Timestamp) -> Result<Option<SavedResponse>>;
+} }
+delegate! {
+        Deliveries {
+        lanes(after: Option<LaneKey>, limit: usize) -> Result<Vec<LaneHead>>;
+    due(lane: LaneKey, limits: DueLimits, skip: Vec<DeliveryId>) -> Result<DuePage>;
+    settle(settles: Vec<Settle>) -> Result<Vec<Settled>>;
+    cancel(lane: LaneKey, limit: usize, now: Timestamp) -> Result<usize>;
+} }
+delegate! {
+        History {
+        messages(tenant: Tenant, filter: MessageFilter, page: PageRequest<MessageId>, with_body: bool) -> Result<Page<Message>>;
+    message(tenant: Tenant, message: &Ref<MessageId>) -> Result<Option<Message>>;
+    messages_by_id(tenant: Tenant, ids: Vec<MessageId>, with_body: bool) -> Result<Vec<Message>>;
+    attempts_by_endpoint(tenant: Tenant, endpoint: EndpointId, filter: AttemptFilter, page: PageRequest<AttemptId>) -> Result<Page<Attempt>>;
+    attempts_by_message(tenant: Tenant, message: MessageId, filter: AttemptFilter, page: PageRequest<AttemptId>) -> Result<Page<Attempt>>;
+    attempt(tenant: Tenant, message: MessageId, attempt: AttemptId) -> Result<Option<Attempt>>;
+    endpoint_messages(tenant: Tenant, endpoint: EndpointId, filter: MessageFilter, status: Option<Status>, page: PageRequest<MessageId>, with_body: bool) -> Result<Page<EndpointMessage>>;
+    message_endpoints(tenant: Tenant, message: MessageId, page: PageRequest<EndpointId>) -> Result<Page<MessageEndpoint>>;
+    delivery_records(tenant: Tenant, message: MessageId, endpoint: EndpointId) -> Result<Vec<DeliveryRecord>>;
+    endpoint_counts(tenant: Tenant, endpoint: EndpointId, since: Timestamp, until: Timestamp) -> Result<EndpointCounts>;
+    failed_messages(tenant: Tenant, endpoint: EndpointId, range: (Timestamp, Timestamp), after: Option<MessageId>, limit: usize) -> Result<(Vec<MessageId>, Option<MessageId>)>;
+    expunge_message(tenant: Tenant, message: MessageId, now: Timestamp) -> Result<bool>;
+    expunge_attempt(tenant: Tenant, message: MessageId, attempt: AttemptId) -> Result<bool>;
+} }
+delegate! {
+        Tasks {
+        create_task(task: Task) -> Result<()>;
+    running_tasks(limit: usize) -> Result<Vec<Task>>;
+    update_task(task: Task) -> Result<()>;
+    task(org: OrganizationId, task: TaskId) -> Result<Option<Task>>;
+    list_tasks(org: OrganizationId, status: Option<TaskStatus>, kind: Option<&str>, page: PageRequest<TaskId>) -> Result<Page<Task>>;
+} }
+delegate! {
+        Housekeeping {
+        sweep(limits: RetentionLimits) -> Result<Swept>;
+    stats() -> Result<StoreStats>;
+    ping() -> Result<()>;
+    check() -> Result<CheckReport>;
+} }

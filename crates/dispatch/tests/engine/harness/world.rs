@@ -1,0 +1,376 @@
+//! Everything put together, with shorthands for what tests do.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use domain::{
+    application::Application,
+    clock::{Clock, Timestamp},
+    delivery::{Cause, EndState, Trigger},
+    endpoint::{Endpoint, EndpointSecret},
+    entropy::{Entropy, SeededEntropy},
+    id::*,
+    message::{Body, Message, Origin},
+    name::Ref,
+    retry::RetrySchedule,
+    signature::{SignatureType, SigningSecret},
+    token::Actor,
+};
+use hookwright_dispatch::{DispatchOptions, Engine, EngineParts};
+use publish::{Catalogues, Draft, PublishError, PublishOptions, Publisher};
+use store::{
+    Catalog, History, Housekeeping,
+    history::{DeliveryRecord, Tenant},
+};
+use store_memory::MemoryStore;
+use tokio::time::{Instant, sleep};
+
+use super::{Arrival, MS, Receivers, SEC, TestStore, receiver::Wire, store::Dead};
+
+/// Where every world begins.
+const BEGINNING: Timestamp = Timestamp::from_secs(1_790_000_000);
+
+/// The runtime's own time, as a wall clock that can be set.
+pub struct VirtualClock {
+    started: Instant,
+    set_by_micros: AtomicI64,
+}
+
+impl VirtualClock {
+    /// Sets the wall clock on, or back.
+    pub fn set_by(&self, seconds: i64) {
+        self.set_by_micros.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        let true_now = BEGINNING.plus(self.started.elapsed());
+        let by = self.set_by_micros.load(Ordering::SeqCst);
+        Timestamp::from_micros(true_now.as_micros() + by)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// One process over the store.
+pub struct Process {
+    pub store: Arc<TestStore>,
+    pub engine: Arc<Engine>,
+    pub publisher: Arc<Publisher>,
+}
+
+/// The world.
+pub struct World {
+    pub receivers: Arc<Receivers>,
+    pub clock: Arc<VirtualClock>,
+    pub entropy: Arc<SeededEntropy>,
+    pub org: OrganizationId,
+    pub options: DispatchOptions,
+    memory: Arc<MemoryStore>,
+    pub process: Process,
+}
+
+impl std::ops::Deref for World {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+/// Options that tests change: short schedules without jitter.
+pub fn plain_options() -> DispatchOptions {
+    let mut options = DispatchOptions::default();
+    options.policy.timing.jitter = 0.0;
+    options.policy.schedule = schedule(&[5, 10, 20, 40, 80]);
+    options
+}
+
+/// A schedule of seconds.
+pub fn schedule(seconds: &[u64]) -> RetrySchedule {
+    RetrySchedule::new(seconds.iter().map(|s| Duration::from_secs(*s))).expect("short enough")
+}
+
+impl World {
+    /// A running world.
+    pub fn new(change: impl FnOnce(&mut DispatchOptions)) -> Self {
+        Self::with_seed(1, change)
+    }
+
+    /// A running world of its own chances.
+    pub fn with_seed(seed: u64, change: impl FnOnce(&mut DispatchOptions)) -> Self {
+        let mut options = plain_options();
+        change(&mut options);
+        let entropy = Arc::new(SeededEntropy::new(seed));
+        let clock =
+            Arc::new(VirtualClock { started: Instant::now(), set_by_micros: AtomicI64::new(0) });
+        let memory = Arc::new(MemoryStore::new(entropy.clone()));
+        let receivers = Arc::new(Receivers::default());
+        let process = boot(&memory, &receivers, &clock, &entropy, &options);
+        let org = OrganizationId::DEFAULT.parse().expect("an id");
+        Self { receivers, clock, entropy, org, options, memory, process }
+    }
+
+    /// The process dies, now, and another one starts over what was stored.
+    pub fn crash(&mut self) {
+        self.process.store.dead.die();
+        self.process =
+            boot(&self.memory, &self.receivers, &self.clock, &self.entropy, &self.options);
+    }
+
+    /// The process ends in order, and another one starts.
+    pub async fn restart(&mut self) {
+        assert_eq!(self.engine.stop().await, 0, "attempts left");
+        self.crash();
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub async fn application(&self, change: impl FnOnce(&mut Application)) -> Application {
+        self.application_of(self.org, change).await
+    }
+
+    pub async fn application_of(
+        &self,
+        org: OrganizationId,
+        change: impl FnOnce(&mut Application),
+    ) -> Application {
+        let mut application = Application {
+            org,
+            id: ApplicationId::generate(self.now(), &*self.entropy),
+            uid: None,
+            name: "a customer".into(),
+            throttle_rate: None,
+            metadata: Default::default(),
+            created_at: self.now(),
+            updated_at: self.now(),
+        };
+        change(&mut application);
+        let created = self.memory.create_application(&Actor::System, application.clone()).await;
+        created.expect("the store answers").expect("created");
+        self.publisher.catalogues().application_changed(
+            org,
+            application.id,
+            application.uid.as_ref(),
+        );
+        application
+    }
+
+    /// An endpoint at `https://<host>/`.
+    pub async fn endpoint(
+        &self,
+        app: &Application,
+        host: &str,
+        change: impl FnOnce(&mut Endpoint),
+    ) -> Endpoint {
+        let mut endpoint = Endpoint {
+            org: app.org,
+            app: app.id,
+            id: EndpointId::generate(self.now(), &*self.entropy),
+            uid: None,
+            url: format!("https://{host}/").parse().expect("a URL"),
+            description: String::new(),
+            throttle_rate: None,
+            version: 1,
+            disabled: false,
+            event_types: None,
+            channels: None,
+            metadata: Default::default(),
+            headers: Default::default(),
+            secrets: vec![self.secret(SignatureType::Hmac256, None)],
+            retry_schedule: None,
+            first_failure_at: None,
+            revision: 1,
+            created_at: self.now(),
+            updated_at: self.now(),
+        };
+        change(&mut endpoint);
+        let created = self.memory.create_endpoint(&Actor::System, endpoint.clone()).await;
+        created.expect("the store answers").expect("created");
+        self.told(&endpoint);
+        endpoint
+    }
+
+    pub fn secret(&self, kind: SignatureType, expires_at: Option<Timestamp>) -> EndpointSecret {
+        EndpointSecret {
+            id: SecretId::generate(self.now(), &*self.entropy),
+            secret: Arc::new(SigningSecret::generate(kind, &*self.entropy)),
+            expires_at,
+        }
+    }
+
+    /// Changes an endpoint, as the API does.
+    pub async fn change(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Endpoint)) {
+        let mut changed = self.stored(endpoint).await;
+        change(&mut changed);
+        changed.revision += 1;
+        let updated = self.memory.update_endpoint(&Actor::System, changed).await;
+        updated.expect("the store answers").expect("updated");
+        self.told(endpoint);
+    }
+
+    /// Deletes an endpoint, as the API does.
+    pub async fn delete(&self, endpoint: &Endpoint) {
+        let Endpoint { org, app, id, .. } = *endpoint;
+        let deleted = self.memory.delete_endpoint(&Actor::System, org, app, id, self.now()).await;
+        deleted.expect("the store answers").expect("deleted");
+        self.told(endpoint);
+    }
+
+    fn told(&self, endpoint: &Endpoint) {
+        let Endpoint { org, app, id, .. } = *endpoint;
+        self.publisher.catalogues().application_changed(org, app, None);
+        self.publisher.handover().endpoint_changed(org, app, id);
+    }
+
+    /// An endpoint as it is stored.
+    pub async fn stored(&self, endpoint: &Endpoint) -> Endpoint {
+        let reference = Ref::Id(endpoint.id);
+        let found = self.memory.endpoint(endpoint.org, endpoint.app, &reference).await;
+        found.expect("the store answers").expect("it is there")
+    }
+
+    pub fn draft(&self, payload: impl Into<Bytes>) -> Draft {
+        Draft {
+            event_type: "invoice.paid".parse().expect("a name"),
+            event_id: None,
+            channels: Vec::new(),
+            tags: Vec::new(),
+            body: Body::json(payload.into()),
+            deliver_at: None,
+            retention: None,
+            origin: Origin::Api,
+            idempotency: None,
+            only: None,
+        }
+    }
+
+    /// Publishes; it must be accepted.
+    pub async fn publish(&self, app: &Application, drafts: Vec<Draft>) -> Vec<Arc<Message>> {
+        let accepted = self.try_publish(app, drafts).await.expect("published");
+        accepted.into_iter().map(|a| a.expect("accepted").message).collect()
+    }
+
+    pub async fn try_publish(
+        &self,
+        app: &Application,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<Result<publish::Accepted, publish::Rejected>>, PublishError> {
+        self.publisher.publish(app.org, &Ref::Id(app.id), drafts).await
+    }
+
+    /// Publishes one small message.
+    pub async fn send(&self, app: &Application) -> Arc<Message> {
+        self.publish(app, vec![self.draft("{}")]).await.remove(0)
+    }
+
+    /// Publishes many small messages.
+    pub async fn send_many(&self, app: &Application, n: usize) -> Vec<Arc<Message>> {
+        self.publish(app, vec![self.draft("{}"); n]).await
+    }
+
+    pub async fn resend(&self, message: &Arc<Message>, endpoint: &Endpoint, trigger: Trigger) {
+        let sent = self.publisher.resend(message.clone(), endpoint, trigger).await;
+        sent.expect("resent");
+    }
+
+    /// The records of a message's deliveries to an endpoint, oldest first.
+    pub async fn records(&self, message: &Message, endpoint: &Endpoint) -> Vec<DeliveryRecord> {
+        let tenant = Tenant { org: message.org, app: message.app };
+        let found = self.memory.delivery_records(tenant, message.id, endpoint.id).await;
+        found.expect("the store answers")
+    }
+
+    /// How the only delivery of a message to an endpoint ended, if it has.
+    pub async fn end(&self, message: &Message, endpoint: &Endpoint) -> Option<(EndState, Cause)> {
+        let records = self.records(message, endpoint).await;
+        assert_eq!(records.len(), 1);
+        records[0].end
+    }
+
+    /// How many deliveries are pending in the store.
+    pub async fn pending(&self) -> u64 {
+        self.memory.stats().await.expect("the store answers").pending
+    }
+
+    /// Lets time pass.
+    pub async fn pass(&self, time: Duration) {
+        sleep(time).await;
+    }
+
+    /// Lets time pass until something is so; it must be so within `time`.
+    pub async fn until(&self, time: Duration, what: &str, so: impl AsyncFn() -> bool) {
+        let began = Instant::now();
+        while !so().await {
+            let waited = began.elapsed();
+            assert!(waited < time, "not within {time:?}: {what}");
+            sleep((waited / 50).clamp(MS, SEC)).await;
+        }
+    }
+
+    /// Lets time pass until `n` requests have come to a host, and returns the last one of them.
+    pub async fn arrivals(&self, time: Duration, host: &str, n: usize) -> Arrival {
+        let so = async || self.receivers.count(host) >= n;
+        self.until(time, &format!("{n} arrivals at {host}"), so).await;
+        self.receivers.at(host).swap_remove(n - 1)
+    }
+
+    /// Lets time pass until nothing is pending, and checks that the store is whole.
+    pub async fn drained(&self, time: Duration) {
+        self.until(time, "nothing is pending", async || self.pending().await == 0).await;
+        self.whole().await;
+    }
+
+    pub async fn whole(&self) {
+        let report = self.memory.check().await.expect("the store answers");
+        assert_eq!(report.problems, [""; 0]);
+    }
+
+    /// The store itself, for what no process does.
+    pub fn memory(&self) -> &MemoryStore {
+        &self.memory
+    }
+}
+
+fn boot(
+    memory: &Arc<MemoryStore>,
+    receivers: &Arc<Receivers>,
+    clock: &Arc<VirtualClock>,
+    entropy: &Arc<SeededEntropy>,
+    options: &DispatchOptions,
+) -> Process {
+    let dead = Dead::default();
+    let store = Arc::new(TestStore::new(memory.clone(), dead.clone()));
+    let catalogues = Arc::new(Catalogues::new(store.clone(), 1_000));
+    let clock: Arc<dyn Clock> = clock.clone();
+    let entropy: Arc<dyn Entropy> = entropy.clone();
+    let engine = Engine::new(EngineParts {
+        store: store.clone(),
+        catalogues: catalogues.clone(),
+        destination: Arc::new(Wire { receivers: receivers.clone(), dead }),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        options: options.clone(),
+    });
+    let publisher = Arc::new(Publisher::new(
+        store.clone(),
+        catalogues,
+        engine.handle(),
+        clock,
+        entropy,
+        PublishOptions { payload_retention: 90 * 24 * super::HOUR, max_pending: None },
+    ));
+    engine.start(publisher.clone());
+    Process { store, engine, publisher }
+}

@@ -1,0 +1,13 @@
+//! The engine over the reference store and fake receivers, in virtual time: nothing here waits for a
+//! real clock, and every run of a test is the same run.
+
+mod delivering;
+mod holding;
+mod isolation;
+mod limits;
+mod memory;
+mod races;
+mod stopping;
+mod trouble;
+
+mod harness;

@@ -1,0 +1,226 @@
+//! Applications.
+
+use domain::{
+    application::Application,
+    clock::Timestamp,
+    id::{ApplicationId, OrganizationId},
+    name::{Ref, Uid},
+    page::{Page, PageRequest},
+    task::TaskKind,
+    token::Actor,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::json;
+use store::catalog::{ApplicationFilter, Refused};
+
+use super::{audit, organizations};
+use crate::{error::Result, paging::Window, rows, tasks, tx::Tx};
+
+const COLUMNS: &str = "a.no, a.version, a.id, a.uid, a.name, a.throttle_rate, a.metadata,
+    a.created_at, a.updated_at";
+
+/// An application with what the store knows it by.
+pub(super) struct Found {
+    pub(super) no: i64,
+    pub(super) version: u64,
+    pub(super) application: Application,
+}
+
+fn found(row: &Row<'_>, org: OrganizationId) -> Result<Found> {
+    Ok(Found {
+        no: row.get(0)?,
+        version: row.get::<_, i64>(1)?.cast_unsigned(),
+        application: Application {
+            org,
+            id: rows::id(row, 2)?,
+            uid: rows::opt_parsed(row, 3)?,
+            name: row.get(4)?,
+            throttle_rate: row.get(5)?,
+            metadata: rows::json(row, 6)?,
+            created_at: rows::time(row, 7)?,
+            updated_at: rows::time(row, 8)?,
+        },
+    })
+}
+
+/// By id or uid, not deleted.
+pub(super) fn find(
+    conn: &Connection,
+    org: OrganizationId,
+    app: &Ref<ApplicationId>,
+) -> Result<Option<Found>> {
+    let (column, key): (_, &dyn rusqlite::ToSql) = match app {
+        Ref::Id(id) => ("id", id.raw()),
+        Ref::Uid(uid) => ("uid", &uid.as_str()),
+    };
+    let mut statement = conn.prepare_cached(&format!(
+        "/* application */ SELECT {COLUMNS} FROM organization o
+         JOIN application a ON a.org_no = o.no AND a.{column} = ?2 AND a.deleted_at IS NULL
+         WHERE o.id = ?1"
+    ))?;
+    let mut rows = statement.query(params![org.raw(), key])?;
+    rows.next()?.map(|row| found(row, org)).transpose()
+}
+
+/// The number of an application that is not deleted.
+pub(super) fn number(
+    conn: &Connection,
+    org: OrganizationId,
+    app: ApplicationId,
+) -> Result<Option<i64>> {
+    let sql = "/* application */ SELECT a.no FROM organization o
+         JOIN application a ON a.org_no = o.no AND a.id = ?2 AND a.deleted_at IS NULL
+         WHERE o.id = ?1";
+    let params = [org.raw(), app.raw()];
+    Ok(conn.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?)
+}
+
+pub(super) fn list(
+    conn: &Connection,
+    org: OrganizationId,
+    filter: ApplicationFilter,
+    page: &PageRequest<ApplicationId>,
+) -> Result<Page<Application>> {
+    let window = Window::new(page);
+    let Some(org_no) = organizations::number(conn, org)? else {
+        return Ok(window.page(Vec::new(), true));
+    };
+    let mut statement = conn.prepare_cached(&format!(
+        "/* list_applications */ SELECT {COLUMNS} FROM application a
+         WHERE a.org_no = ?1 AND a.id > ?2 AND a.id < ?3 AND a.deleted_at IS NULL
+         AND (NOT ?4 OR EXISTS (SELECT 1 FROM endpoint e
+              WHERE e.app_no = a.no AND e.deleted_at IS NULL))
+         AND (NOT ?5 OR NOT EXISTS (SELECT 1 FROM endpoint e
+              WHERE e.app_no = a.no AND e.deleted_at IS NULL AND e.disabled))
+         ORDER BY a.id {} LIMIT ?6",
+        window.direction()
+    ))?;
+    let mut rows = statement.query(params![
+        org_no,
+        window.above,
+        window.below,
+        filter.exclude_without_endpoints,
+        filter.exclude_with_disabled_endpoints,
+        window.wanted() as i64
+    ])?;
+    let mut applications = Vec::new();
+    while let Some(row) = rows.next()? {
+        applications.push(found(row, org)?.application);
+    }
+    Ok(window.page(applications, true))
+}
+
+/// The application that has a uid.
+fn holder(tx: &Tx<'_>, org_no: i64, uid: Option<&Uid>) -> Result<Option<ApplicationId>> {
+    let Some(uid) = uid else { return Ok(None) };
+    let sql = "/* uid */ SELECT id FROM application
+               WHERE org_no = ?1 AND uid = ?2 AND deleted_at IS NULL";
+    let id = tx
+        .conn
+        .prepare_cached(sql)?
+        .query_row(params![org_no, uid.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(id.map(ApplicationId::from_raw))
+}
+
+pub(super) fn create(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    application: &Application,
+) -> Result<Result<(), Refused<ApplicationId>>> {
+    let org_no = tx.org_no(application.org)?;
+    if let Some(holder) = holder(tx, org_no, application.uid.as_ref())? {
+        return Ok(Err(Refused::Taken(holder)));
+    }
+    tx.conn
+        .prepare_cached(
+            "/* create_application */ INSERT INTO application
+             (org_no, id, uid, name, throttle_rate, metadata, created_at, updated_at, version)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1)",
+        )?
+        .execute(params![
+            org_no,
+            application.id.raw(),
+            application.uid.as_ref().map(Uid::as_str),
+            application.name,
+            application.throttle_rate,
+            rows::to_json(&application.metadata),
+            application.created_at.as_micros(),
+            application.updated_at.as_micros(),
+        ])?;
+    let detail = json!({ "uid": application.uid, "name": application.name });
+    audit(tx, org_no, actor, "application.create", &application.id, &detail)?;
+    Ok(Ok(()))
+}
+
+pub(super) fn update(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    application: &Application,
+    expected: Timestamp,
+) -> Result<Result<(), Refused<ApplicationId>>> {
+    let Some(app) = tx.app(application.org, application.id)? else {
+        return Ok(Err(Refused::NotFound));
+    };
+    let updated_at: i64 = tx
+        .conn
+        .prepare_cached(
+            "/* update_application */ SELECT updated_at FROM application WHERE no = ?1",
+        )?
+        .query_row([app.no], |row| row.get(0))?;
+    if updated_at != expected.as_micros() {
+        return Ok(Err(Refused::Stale));
+    }
+    match holder(tx, app.org_no, application.uid.as_ref())? {
+        Some(holder) if holder != application.id => return Ok(Err(Refused::Taken(holder))),
+        _ => {}
+    }
+    tx.conn
+        .prepare_cached(
+            "/* update_application */ UPDATE application SET uid = ?2, name = ?3,
+             throttle_rate = ?4, metadata = ?5, created_at = ?6, updated_at = ?7 WHERE no = ?1",
+        )?
+        .execute(params![
+            app.no,
+            application.uid.as_ref().map(Uid::as_str),
+            application.name,
+            application.throttle_rate,
+            rows::to_json(&application.metadata),
+            application.created_at.as_micros(),
+            application.updated_at.as_micros(),
+        ])?;
+    bump(tx, app.no, application.id)?;
+    let detail = json!({ "uid": application.uid, "name": application.name });
+    audit(tx, app.org_no, actor, "application.update", &application.id, &detail)?;
+    Ok(Ok(()))
+}
+
+pub(super) fn delete(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    org: OrganizationId,
+    id: ApplicationId,
+    now: Timestamp,
+) -> Result<Result<(), Refused<ApplicationId>>> {
+    let Some(app) = tx.app(org, id)? else { return Ok(Err(Refused::NotFound)) };
+    tx.conn
+        .prepare_cached(
+            "/* delete_application */ UPDATE application SET deleted_at = ?2 WHERE no = ?1",
+        )?
+        .execute([app.no, now.as_micros()])?;
+    bump(tx, app.no, id)?;
+    tx.app_deleted(id);
+    let kind = TaskKind::CancelDeliveries { app: id, endpoint: None };
+    tasks::start(tx, org, kind, now)?;
+    audit(tx, app.org_no, actor, "application.delete", &id, &json!({}))?;
+    Ok(Ok(()))
+}
+
+/// Counts an application's version up.
+pub(crate) fn bump(tx: &mut Tx<'_>, app_no: i64, id: ApplicationId) -> Result<()> {
+    tx.conn
+        .prepare_cached("/* version */ UPDATE application SET version = version + 1 WHERE no = ?1")?
+        .execute([app_no])?;
+    tx.app_changed(id);
+    Ok(())
+}

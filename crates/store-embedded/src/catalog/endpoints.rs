@@ -1,0 +1,419 @@
+//! Endpoints, with what is secret of them sealed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use domain::{
+    clock::Timestamp,
+    endpoint::{Endpoint, EndpointSecret, shown_url},
+    id::{ApplicationId, EndpointId, OrganizationId, SecretId},
+    name::{Ref, Uid},
+    page::{Page, PageRequest},
+    shard::Shard,
+    signature::SigningSecret,
+    task::TaskKind,
+    token::Actor,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store::{catalog::Refused, vault::Vault};
+use url::Url;
+
+use super::{applications, audit};
+use crate::{
+    error::{Error, Result},
+    paging::Window,
+    rows, tasks,
+    tx::{self, Tx},
+};
+
+const COLUMNS: &str = "e.id, e.uid, e.url, e.description, e.throttle_rate, e.version, e.disabled,
+    e.event_types, e.channels, e.metadata, e.headers, e.secrets, e.retry_schedule,
+    e.first_failure_at, e.revision, e.created_at, e.updated_at";
+
+/// A signing secret, inside the seal.
+#[derive(Serialize, Deserialize)]
+struct StoredSecret {
+    id: SecretId,
+    secret: String,
+    expires_at: Option<Timestamp>,
+}
+
+/// What a sealed column belongs to.
+fn owner(column: &str, endpoint: EndpointId) -> Vec<u8> {
+    [b"endpoint ", column.as_bytes(), b" ", endpoint.raw()].concat()
+}
+
+fn seal_url(vault: &Vault, endpoint: &Endpoint) -> rusqlite::types::Value {
+    let text = endpoint.url.as_str();
+    match endpoint.url.password() {
+        None => text.to_owned().into(),
+        Some(_) => vault.seal(&owner("url", endpoint.id), text.as_bytes()).into(),
+    }
+}
+
+fn open_url(vault: &Vault, id: EndpointId, value: ValueRef<'_>) -> Result<Url> {
+    let text = match value {
+        ValueRef::Blob(sealed) => String::from_utf8(vault.open(&owner("url", id), sealed)?),
+        other => Ok(other.as_str().map_err(Error::corrupt)?.to_owned()),
+    };
+    text.map_err(Error::corrupt)?.parse().map_err(Error::corrupt)
+}
+
+fn seal_headers(vault: &Vault, endpoint: &Endpoint) -> Option<Vec<u8>> {
+    let json = rows::to_json(&endpoint.headers);
+    let sealed = || vault.seal(&owner("headers", endpoint.id), json.as_bytes());
+    (!endpoint.headers.is_empty()).then(sealed)
+}
+
+fn open_headers(
+    vault: &Vault,
+    id: EndpointId,
+    sealed: Option<&[u8]>,
+) -> Result<BTreeMap<String, String>> {
+    let Some(sealed) = sealed else { return Ok(BTreeMap::new()) };
+    let json = vault.open(&owner("headers", id), sealed)?;
+    serde_json::from_slice(&json).map_err(Error::corrupt)
+}
+
+fn seal_secrets(vault: &Vault, endpoint: &Endpoint) -> Vec<u8> {
+    let stored = |secret: &EndpointSecret| StoredSecret {
+        id: secret.id,
+        secret: secret.secret.expose().to_string(),
+        expires_at: secret.expires_at,
+    };
+    let json = rows::to_json(&endpoint.secrets.iter().map(stored).collect::<Vec<_>>());
+    vault.seal(&owner("secrets", endpoint.id), json.as_bytes())
+}
+
+fn open_secrets(vault: &Vault, id: EndpointId, sealed: &[u8]) -> Result<Vec<EndpointSecret>> {
+    let json = vault.open(&owner("secrets", id), sealed)?;
+    let stored: Vec<StoredSecret> = serde_json::from_slice(&json).map_err(Error::corrupt)?;
+    let secret = |stored: StoredSecret| {
+        let secret: SigningSecret = stored.secret.parse().map_err(Error::corrupt)?;
+        Ok(EndpointSecret {
+            id: stored.id,
+            secret: Arc::new(secret),
+            expires_at: stored.expires_at,
+        })
+    };
+    stored.into_iter().map(secret).collect()
+}
+
+fn endpoint(
+    row: &Row<'_>,
+    vault: &Vault,
+    org: OrganizationId,
+    app: ApplicationId,
+) -> Result<Endpoint> {
+    let id = rows::id(row, 0)?;
+    let headers = row.get_ref(10)?.as_blob_or_null().map_err(Error::corrupt)?;
+    let secrets = row.get_ref(11)?.as_blob().map_err(Error::corrupt)?;
+    Ok(Endpoint {
+        org,
+        app,
+        id,
+        uid: rows::opt_parsed(row, 1)?,
+        url: open_url(vault, id, row.get_ref(2)?)?,
+        description: row.get(3)?,
+        throttle_rate: row.get(4)?,
+        version: row.get(5)?,
+        disabled: row.get(6)?,
+        event_types: rows::opt_json(row, 7)?,
+        channels: rows::opt_json(row, 8)?,
+        metadata: rows::json(row, 9)?,
+        headers: open_headers(vault, id, headers)?,
+        secrets: open_secrets(vault, id, secrets)?,
+        retry_schedule: rows::opt_json(row, 12)?,
+        first_failure_at: rows::opt_time(row, 13)?,
+        revision: row.get(14)?,
+        created_at: rows::time(row, 15)?,
+        updated_at: rows::time(row, 16)?,
+    })
+}
+
+/// All of an application, by id.
+pub(super) fn all(
+    conn: &Connection,
+    vault: &Vault,
+    org: OrganizationId,
+    app: &applications::Found,
+) -> Result<Vec<Endpoint>> {
+    let mut statement = conn.prepare_cached(&format!(
+        "/* load_application */ SELECT {COLUMNS} FROM endpoint e
+         WHERE e.app_no = ?1 AND e.deleted_at IS NULL ORDER BY e.id"
+    ))?;
+    let mut rows = statement.query([app.no])?;
+    let mut endpoints = Vec::new();
+    while let Some(row) = rows.next()? {
+        endpoints.push(endpoint(row, vault, org, app.application.id)?);
+    }
+    Ok(endpoints)
+}
+
+pub(super) fn list(
+    conn: &Connection,
+    vault: &Vault,
+    org: OrganizationId,
+    app: ApplicationId,
+    page: &PageRequest<EndpointId>,
+) -> Result<Page<Endpoint>> {
+    let window = Window::new(page);
+    let Some(app_no) = applications::number(conn, org, app)? else {
+        return Ok(window.page(Vec::new(), true));
+    };
+    let mut statement = conn.prepare_cached(&format!(
+        "/* list_endpoints */ SELECT {COLUMNS} FROM endpoint e
+         WHERE e.app_no = ?1 AND e.id > ?2 AND e.id < ?3 AND e.deleted_at IS NULL
+         ORDER BY e.id {} LIMIT ?4",
+        window.direction()
+    ))?;
+    let params = params![app_no, window.above, window.below, window.wanted() as i64];
+    let mut rows = statement.query(params)?;
+    let mut endpoints = Vec::new();
+    while let Some(row) = rows.next()? {
+        endpoints.push(endpoint(row, vault, org, app)?);
+    }
+    Ok(window.page(endpoints, true))
+}
+
+/// By id or uid, not deleted.
+pub(super) fn find(
+    conn: &Connection,
+    vault: &Vault,
+    org: OrganizationId,
+    app: ApplicationId,
+    reference: &Ref<EndpointId>,
+) -> Result<Option<Endpoint>> {
+    let Some(app_no) = applications::number(conn, org, app)? else { return Ok(None) };
+    let (column, key): (_, &dyn rusqlite::ToSql) = match reference {
+        Ref::Id(id) => ("id", id.raw()),
+        Ref::Uid(uid) => ("uid", &uid.as_str()),
+    };
+    let mut statement = conn.prepare_cached(&format!(
+        "/* endpoint */ SELECT {COLUMNS} FROM endpoint e
+         WHERE e.app_no = ?1 AND e.{column} = ?2 AND e.deleted_at IS NULL"
+    ))?;
+    let mut rows = statement.query(params![app_no, key])?;
+    rows.next()?.map(|row| endpoint(row, vault, org, app)).transpose()
+}
+
+/// By id, deleted ones too.
+pub(super) fn ever(
+    conn: &Connection,
+    vault: &Vault,
+    org: OrganizationId,
+    app: ApplicationId,
+    ids: &[EndpointId],
+) -> Result<Vec<Endpoint>> {
+    let mut statement = conn.prepare_cached(&format!(
+        "/* endpoints_ever */ SELECT {COLUMNS} FROM organization o
+         JOIN application a ON a.org_no = o.no AND a.id = ?2
+         JOIN endpoint e ON e.app_no = a.no AND e.id = ?3 WHERE o.id = ?1"
+    ))?;
+    let mut endpoints = Vec::new();
+    for id in ids {
+        let mut rows = statement.query([org.raw(), app.raw(), id.raw()])?;
+        if let Some(row) = rows.next()? {
+            endpoints.push(endpoint(row, vault, org, app)?);
+        }
+    }
+    Ok(endpoints)
+}
+
+/// The endpoint that has a uid.
+fn holder(tx: &Tx<'_>, app_no: i64, uid: Option<&Uid>) -> Result<Option<EndpointId>> {
+    let Some(uid) = uid else { return Ok(None) };
+    let sql =
+        "/* uid */ SELECT id FROM endpoint WHERE app_no = ?1 AND uid = ?2 AND deleted_at IS NULL";
+    let id = tx
+        .conn
+        .prepare_cached(sql)?
+        .query_row(params![app_no, uid.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(id.map(EndpointId::from_raw))
+}
+
+pub(super) fn create(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    endpoint: &Endpoint,
+) -> Result<Result<(), Refused<EndpointId>>> {
+    let Some(app) = tx.app(endpoint.org, endpoint.app)? else {
+        return Ok(Err(Refused::NotFound));
+    };
+    if let Some(holder) = holder(tx, app.no, endpoint.uid.as_ref())? {
+        return Ok(Err(Refused::Taken(holder)));
+    }
+    tx.conn
+        .prepare_cached(
+            "/* create_endpoint */ INSERT INTO endpoint (app_no, id, lane, url, description,
+             version, disabled, metadata, secrets, revision, created_at, updated_at)
+             VALUES (?1, ?2, 0, '', '', 0, 0, '', '', 0, 0, 0)",
+        )?
+        .execute(params![app.no, endpoint.id.raw()])?;
+    let no = tx.conn.last_insert_rowid();
+    let shard = Shard::of(&endpoint.org, &endpoint.app, &endpoint.id);
+    tx.conn
+        .prepare_cached("/* create_endpoint */ UPDATE endpoint SET lane = ?2 WHERE no = ?1")?
+        .execute([no, tx::lane(shard, no)])?;
+    write(tx, no, endpoint, endpoint.first_failure_at)?;
+    applications::bump(tx, app.no, endpoint.app)?;
+    audit(tx, app.org_no, actor, "endpoint.create", &endpoint.id, &detail(endpoint))?;
+    Ok(Ok(()))
+}
+
+/// An edit says whether the endpoint is disabled. Since when it fails is what settles say: an edit
+/// made from what was read before a failure must not wipe it out. Only enabling begins a new count.
+pub(super) fn update(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    endpoint: &Endpoint,
+) -> Result<Result<(), Refused<EndpointId>>> {
+    let Some(app) = tx.app(endpoint.org, endpoint.app)? else {
+        return Ok(Err(Refused::NotFound));
+    };
+    let stored = tx
+        .conn
+        .prepare_cached(
+            "/* update_endpoint */ SELECT no, revision, disabled, first_failure_at FROM endpoint
+             WHERE app_no = ?1 AND id = ?2 AND deleted_at IS NULL",
+        )?
+        .query_row(params![app.no, endpoint.id.raw()], |row| {
+            let failing = row.get::<_, Option<i64>>(3)?.map(Timestamp::from_micros);
+            Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get::<_, bool>(2)?, failing))
+        })
+        .optional()?;
+    let Some((no, revision, disabled, failing)) = stored else {
+        return Ok(Err(Refused::NotFound));
+    };
+    if endpoint.revision != revision + 1 {
+        return Ok(Err(Refused::Stale));
+    }
+    match holder(tx, app.no, endpoint.uid.as_ref())? {
+        Some(holder) if holder != endpoint.id => return Ok(Err(Refused::Taken(holder))),
+        _ => {}
+    }
+    let enabled = disabled && !endpoint.disabled;
+    write(tx, no, endpoint, failing.filter(|_| !enabled))?;
+    applications::bump(tx, app.no, endpoint.app)?;
+    audit(tx, app.org_no, actor, "endpoint.update", &endpoint.id, &detail(endpoint))?;
+    Ok(Ok(()))
+}
+
+fn detail(endpoint: &Endpoint) -> serde_json::Value {
+    json!({
+        "revision": endpoint.revision,
+        "url": shown_url(&endpoint.url),
+        "disabled": endpoint.disabled,
+    })
+}
+
+/// Writes all that an edit may change, and the revision that it makes.
+fn write(
+    tx: &mut Tx<'_>,
+    no: i64,
+    endpoint: &Endpoint,
+    first_failure_at: Option<Timestamp>,
+) -> Result<()> {
+    let vault = &tx.ports.vault;
+    tx.conn
+        .prepare_cached(
+            "/* write_endpoint */ UPDATE endpoint SET uid = ?2, url = ?3, description = ?4,
+             throttle_rate = ?5, version = ?6, disabled = ?7, event_types = ?8, channels = ?9,
+             metadata = ?10, headers = ?11, secrets = ?12, retry_schedule = ?13,
+             first_failure_at = ?14, revision = ?15, created_at = ?16, updated_at = ?17
+             WHERE no = ?1",
+        )?
+        .execute(params![
+            no,
+            endpoint.uid.as_ref().map(Uid::as_str),
+            seal_url(vault, endpoint),
+            endpoint.description,
+            endpoint.throttle_rate,
+            endpoint.version,
+            endpoint.disabled,
+            rows::opt_to_json(endpoint.event_types.as_ref()),
+            rows::opt_to_json(endpoint.channels.as_ref()),
+            rows::to_json(&endpoint.metadata),
+            seal_headers(vault, endpoint),
+            seal_secrets(vault, endpoint),
+            rows::opt_to_json(endpoint.retry_schedule.as_ref()),
+            first_failure_at.map(Timestamp::as_micros),
+            endpoint.revision,
+            endpoint.created_at.as_micros(),
+            endpoint.updated_at.as_micros(),
+        ])?;
+    tx.conn
+        .prepare_cached(
+            "/* write_endpoint */ INSERT INTO endpoint_revision (endpoint_no, revision, url)
+             VALUES (?1, ?2, ?3)",
+        )?
+        .execute(params![no, endpoint.revision, shown_url(&endpoint.url)])?;
+    tx.endpoint_changed(endpoint.id);
+    Ok(())
+}
+
+pub(super) fn delete(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    org: OrganizationId,
+    app_id: ApplicationId,
+    id: EndpointId,
+    now: Timestamp,
+) -> Result<Result<(), Refused<EndpointId>>> {
+    let Some(app) = tx.app(org, app_id)? else { return Ok(Err(Refused::NotFound)) };
+    let deleted = tx
+        .conn
+        .prepare_cached(
+            "/* delete_endpoint */ UPDATE endpoint SET deleted_at = ?3
+             WHERE app_no = ?1 AND id = ?2 AND deleted_at IS NULL",
+        )?
+        .execute(params![app.no, id.raw(), now.as_micros()])?;
+    if deleted == 0 {
+        return Ok(Err(Refused::NotFound));
+    }
+    applications::bump(tx, app.no, app_id)?;
+    tx.endpoint_changed(id);
+    let kind = TaskKind::CancelDeliveries { app: app_id, endpoint: Some(id) };
+    tasks::start(tx, org, kind, now)?;
+    audit(tx, app.org_no, actor, "endpoint.delete", &id, &json!({}))?;
+    Ok(Ok(()))
+}
+
+/// Seals with the newest key what is secret of up to `limit` endpoints numbered above `after`.
+/// Returns the last number looked at (`None` at the end), and how many were sealed anew.
+pub(crate) fn reseal(tx: &mut Tx<'_>, after: i64, limit: usize) -> Result<(Option<i64>, usize)> {
+    let vault = tx.ports.vault.clone();
+    let mut statement = tx.conn.prepare_cached(
+        "/* reseal */ SELECT no, id, url, headers, secrets FROM endpoint WHERE no > ?1
+         ORDER BY no LIMIT ?2",
+    )?;
+    let mut update = tx.conn.prepare_cached(
+        "/* reseal */ UPDATE endpoint SET url = ?2, headers = ?3, secrets = ?4 WHERE no = ?1",
+    )?;
+    let mut found = statement.query(params![after, limit as i64])?;
+    let (mut last, mut sealed) = (None, 0);
+    while let Some(row) = found.next()? {
+        let no: i64 = row.get(0)?;
+        last = Some(no);
+        let secrets = row.get_ref(4)?.as_blob().map_err(Error::corrupt)?;
+        if Vault::key_of(secrets) == Some(vault.newest()) {
+            continue;
+        }
+        let id = rows::id(row, 1)?;
+        let again = |column: &str, sealed: &[u8]| -> Result<Vec<u8>> {
+            let owner = owner(column, id);
+            Ok(vault.seal(&owner, &vault.open(&owner, sealed)?))
+        };
+        let url: rusqlite::types::Value = match row.get_ref(2)? {
+            ValueRef::Blob(sealed) => again("url", sealed)?.into(),
+            plain => plain.as_str().map_err(Error::corrupt)?.to_owned().into(),
+        };
+        let headers = row.get_ref(3)?.as_blob_or_null().map_err(Error::corrupt)?;
+        let headers = headers.map(|sealed| again("headers", sealed)).transpose()?;
+        update.execute(params![no, url, headers, again("secrets", secrets)?])?;
+        sealed += 1;
+    }
+    Ok((last, sealed))
+}

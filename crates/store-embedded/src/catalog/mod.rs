@@ -1,0 +1,262 @@
+//! Who the customers are, where they listen, and what is sent.
+
+mod applications;
+mod endpoints;
+mod event_types;
+mod organizations;
+
+use async_trait::async_trait;
+use domain::{
+    application::Application,
+    clock::Timestamp,
+    endpoint::Endpoint,
+    event_type::EventType,
+    id::{ApplicationId, EndpointId, OrganizationId},
+    name::{EventTypeName, Ref},
+    organization::Organization,
+    page::{Page, PageRequest},
+    token::Actor,
+};
+use rusqlite::params;
+use store::{
+    Catalog,
+    catalog::{ApplicationFilter, ApplicationSnapshot, OrganizationSnapshot, Refused},
+};
+
+use crate::{EmbeddedStore, error::Result, tx::Tx, writer::Label};
+pub(crate) use applications::bump as bump_application;
+pub(crate) use endpoints::reseal as reseal_endpoints;
+
+/// Adds the audit row of a write. `detail` holds no secrets.
+fn audit(
+    tx: &Tx<'_>,
+    org_no: i64,
+    actor: &Actor,
+    action: &str,
+    target: &dyn std::fmt::Display,
+    detail: &serde_json::Value,
+) -> Result<()> {
+    let actor = match actor {
+        Actor::Token(Some(id)) => id.to_string(),
+        Actor::Token(None) => "token".into(),
+        Actor::System => "system".into(),
+    };
+    tx.conn
+        .prepare_cached(
+            "/* audit */ INSERT INTO audit (org_no, at, actor, action, target, detail)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            org_no,
+            tx.now().as_micros(),
+            actor,
+            action,
+            target.to_string(),
+            detail.to_string()
+        ])?;
+    Ok(())
+}
+
+impl EmbeddedStore {
+    async fn change<T, F>(&self, name: &'static str, change: F) -> store::Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        self.writer.write(Label::other(name), change).await
+    }
+}
+
+#[async_trait]
+impl Catalog for EmbeddedStore {
+    async fn load_organization(&self, org: OrganizationId) -> store::Result<OrganizationSnapshot> {
+        self.readers.read(move |conn| organizations::load(conn, org)).await
+    }
+
+    async fn put_organization(
+        &self,
+        actor: &Actor,
+        organization: Organization,
+    ) -> store::Result<()> {
+        let actor = actor.clone();
+        self.change("put_organization", move |tx| organizations::put(tx, &actor, &organization))
+            .await
+    }
+
+    async fn load_application(
+        &self,
+        org: OrganizationId,
+        app: &Ref<ApplicationId>,
+    ) -> store::Result<Option<ApplicationSnapshot>> {
+        let (app, vault) = (app.clone(), self.ports.vault.clone());
+        self.readers
+            .read(move |conn| {
+                let Some(found) = applications::find(conn, org, &app)? else { return Ok(None) };
+                let endpoints = endpoints::all(conn, &vault, org, &found)?;
+                let applications::Found { application, version, .. } = found;
+                Ok(Some(ApplicationSnapshot { application, endpoints, version }))
+            })
+            .await
+    }
+
+    async fn create_application(
+        &self,
+        actor: &Actor,
+        application: Application,
+    ) -> store::Result<Result<(), Refused<ApplicationId>>> {
+        let actor = actor.clone();
+        self.change("create_application", move |tx| applications::create(tx, &actor, &application))
+            .await
+    }
+
+    async fn update_application(
+        &self,
+        actor: &Actor,
+        application: Application,
+        expected: Timestamp,
+    ) -> store::Result<Result<(), Refused<ApplicationId>>> {
+        let actor = actor.clone();
+        self.change("update_application", move |tx| {
+            applications::update(tx, &actor, &application, expected)
+        })
+        .await
+    }
+
+    async fn delete_application(
+        &self,
+        actor: &Actor,
+        org: OrganizationId,
+        app: ApplicationId,
+        now: Timestamp,
+    ) -> store::Result<Result<(), Refused<ApplicationId>>> {
+        let actor = actor.clone();
+        self.change("delete_application", move |tx| applications::delete(tx, &actor, org, app, now))
+            .await
+    }
+
+    async fn list_applications(
+        &self,
+        org: OrganizationId,
+        filter: ApplicationFilter,
+        page: PageRequest<ApplicationId>,
+    ) -> store::Result<Page<Application>> {
+        self.readers.read(move |conn| applications::list(conn, org, filter, &page)).await
+    }
+
+    async fn application(
+        &self,
+        org: OrganizationId,
+        app: &Ref<ApplicationId>,
+    ) -> store::Result<Option<Application>> {
+        let app = app.clone();
+        self.readers
+            .read(move |conn| Ok(applications::find(conn, org, &app)?.map(|f| f.application)))
+            .await
+    }
+
+    async fn create_endpoint(
+        &self,
+        actor: &Actor,
+        endpoint: Endpoint,
+    ) -> store::Result<Result<(), Refused<EndpointId>>> {
+        let actor = actor.clone();
+        self.change("create_endpoint", move |tx| endpoints::create(tx, &actor, &endpoint)).await
+    }
+
+    async fn update_endpoint(
+        &self,
+        actor: &Actor,
+        endpoint: Endpoint,
+    ) -> store::Result<Result<(), Refused<EndpointId>>> {
+        let actor = actor.clone();
+        self.change("update_endpoint", move |tx| endpoints::update(tx, &actor, &endpoint)).await
+    }
+
+    async fn delete_endpoint(
+        &self,
+        actor: &Actor,
+        org: OrganizationId,
+        app: ApplicationId,
+        endpoint: EndpointId,
+        now: Timestamp,
+    ) -> store::Result<Result<(), Refused<EndpointId>>> {
+        let actor = actor.clone();
+        self.change("delete_endpoint", move |tx| {
+            endpoints::delete(tx, &actor, org, app, endpoint, now)
+        })
+        .await
+    }
+
+    async fn list_endpoints(
+        &self,
+        org: OrganizationId,
+        app: ApplicationId,
+        page: PageRequest<EndpointId>,
+    ) -> store::Result<Page<Endpoint>> {
+        let vault = self.ports.vault.clone();
+        self.readers.read(move |conn| endpoints::list(conn, &vault, org, app, &page)).await
+    }
+
+    async fn endpoint(
+        &self,
+        org: OrganizationId,
+        app: ApplicationId,
+        endpoint: &Ref<EndpointId>,
+    ) -> store::Result<Option<Endpoint>> {
+        let (endpoint, vault) = (endpoint.clone(), self.ports.vault.clone());
+        self.readers.read(move |conn| endpoints::find(conn, &vault, org, app, &endpoint)).await
+    }
+
+    async fn endpoints_ever(
+        &self,
+        org: OrganizationId,
+        app: ApplicationId,
+        ids: &[EndpointId],
+    ) -> store::Result<Vec<Endpoint>> {
+        let (ids, vault) = (ids.to_vec(), self.ports.vault.clone());
+        self.readers.read(move |conn| endpoints::ever(conn, &vault, org, app, &ids)).await
+    }
+
+    async fn create_event_type(
+        &self,
+        actor: &Actor,
+        event_type: EventType,
+    ) -> store::Result<Result<(), Refused<EventTypeName>>> {
+        let actor = actor.clone();
+        self.change("create_event_type", move |tx| event_types::create(tx, &actor, &event_type))
+            .await
+    }
+
+    async fn update_event_type(
+        &self,
+        actor: &Actor,
+        event_type: EventType,
+        expected: Timestamp,
+    ) -> store::Result<Result<(), Refused<EventTypeName>>> {
+        let actor = actor.clone();
+        self.change("update_event_type", move |tx| {
+            event_types::update(tx, &actor, &event_type, expected)
+        })
+        .await
+    }
+
+    async fn expunge_event_type(
+        &self,
+        actor: &Actor,
+        org: OrganizationId,
+        name: &EventTypeName,
+    ) -> store::Result<Result<(), Refused<EventTypeName>>> {
+        let (actor, name) = (actor.clone(), name.clone());
+        self.change("expunge_event_type", move |tx| event_types::expunge(tx, &actor, org, &name))
+            .await
+    }
+
+    async fn event_type(
+        &self,
+        org: OrganizationId,
+        name: &EventTypeName,
+    ) -> store::Result<Option<EventType>> {
+        let name = name.clone();
+        self.readers.read(move |conn| event_types::find(conn, org, &name)).await
+    }
+}

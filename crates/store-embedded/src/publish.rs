@@ -1,0 +1,340 @@
+//! The one way in: message, deliveries and claims in one act.
+
+use async_trait::async_trait;
+use domain::{claim::ClaimKey, clock::Timestamp, delivery::Delivery, id::MessageId};
+use rusqlite::{OptionalExtension, params};
+use store::{
+    Publish, StoreError,
+    publish::{Claim, NewMessage, Published, SavedResponse},
+    vault::Vault,
+};
+
+use crate::{
+    EmbeddedStore,
+    codec::{self, Encoded},
+    error::{Error, Result},
+    rows,
+    tx::{App, Ep, Tx},
+    writer::{Kind, Label},
+};
+
+/// Content type that is stored as null.
+const JSON: &str = "application/json";
+/// What a message costs beside its payload, roughly, in bytes.
+const MESSAGE_BYTES: usize = 512;
+
+/// A message made ready beside the writer.
+pub(crate) struct Prepared {
+    new: NewMessage,
+    payload: Option<Encoded>,
+    channels: Option<String>,
+    tags: Option<String>,
+    headers: Option<String>,
+}
+
+impl Prepared {
+    pub(crate) fn new(new: NewMessage) -> Self {
+        let message = &new.message;
+        let body = message.body.as_ref();
+        Self {
+            payload: body.map(|body| codec::encode(&body.bytes)),
+            channels: rows::joined(&message.channels),
+            tags: rows::joined(&message.tags),
+            headers: body.filter(|b| !b.headers.is_empty()).map(|b| rows::to_json(&b.headers)),
+            new,
+        }
+    }
+
+    /// Rows and bytes that it is bounded by.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let payload = self.payload.as_ref().map_or(0, |payload| payload.bytes.len());
+        (1 + self.new.deliveries.len(), MESSAGE_BYTES + payload)
+    }
+}
+
+/// Writes one message, or says why not. Nothing is written unless it says `Stored`.
+pub(crate) fn publish(tx: &mut Tx<'_>, prepared: &Prepared) -> Result<Published> {
+    let Prepared { new, .. } = prepared;
+    let Some(app) = tx.app(new.message.org, new.message.app)? else {
+        return Ok(if is_stored(tx, new)? { Published::Stored } else { Published::NotFound });
+    };
+    if let Some(refused) = judge(tx, new, app)? {
+        // A repeat gets the first one's answer, whatever has changed since.
+        if is_stored(tx, new)? {
+            return Ok(Published::Stored);
+        }
+        return Ok(claimed_before(tx, new)?.unwrap_or(refused));
+    }
+    if let Some(key) = &new.idempotency
+        && !claim(tx, new, key)?
+    {
+        return Ok(match winner(tx, key)? {
+            first if first == new.message.id => Published::Stored,
+            first => Published::Repeated(first),
+        });
+    }
+    if let Some(key) = &new.event_id
+        && !claim(tx, new, key)?
+    {
+        let first = winner(tx, key)?;
+        if first == new.message.id {
+            return Ok(Published::Stored);
+        }
+        // The request's own claim was won a moment ago, for a message that is not to be.
+        if let Some(key) = &new.idempotency {
+            let sql = "/* publish */ DELETE FROM claim WHERE key = ?1";
+            tx.conn.prepare_cached(sql)?.execute([key.key.0])?;
+        }
+        return Ok(Published::EventIdTaken(first));
+    }
+    insert(tx, prepared, app)?;
+    Ok(Published::Stored)
+}
+
+/// Why it may not be stored, from what the writer knows by heart.
+fn judge(tx: &mut Tx<'_>, new: &NewMessage, app: App) -> Result<Option<Published>> {
+    if app.versions != new.versions {
+        return Ok(Some(Published::Stale));
+    }
+    let Some(most) = new.max_pending else { return Ok(None) };
+    let pending = tx.pending(app.no)?.unsigned_abs() + new.deliveries.len() as u64;
+    Ok((pending > most).then_some(Published::OverQuota))
+}
+
+/// Whether the same call was made before.
+fn is_stored(tx: &mut Tx<'_>, new: &NewMessage) -> Result<bool> {
+    let Some(app_no) = tx.app_no_ever(new.message.org, new.message.app)? else { return Ok(false) };
+    let sql = "/* publish */ SELECT 1 FROM message WHERE app_no = ?1 AND id = ?2";
+    Ok(tx.conn.prepare_cached(sql)?.exists(params![app_no, new.message.id.raw()])?)
+}
+
+fn claim(tx: &mut Tx<'_>, new: &NewMessage, claim: &Claim) -> Result<bool> {
+    let Claim { key, expires_at } = claim;
+    let now = new.message.created_at.as_micros();
+    let params = params![key.0, new.message.id.raw(), expires_at.as_micros(), now];
+    Ok(tx.hot.claim.execute(params)? == 1)
+}
+
+fn winner(tx: &Tx<'_>, claim: &Claim) -> Result<MessageId> {
+    let sql = "/* publish */ SELECT message_id FROM claim WHERE key = ?1";
+    let raw = tx.conn.prepare_cached(sql)?.query_row([claim.key.0], |row| row.get(0))?;
+    Ok(MessageId::from_raw(raw))
+}
+
+/// What the keys of a message that cannot be stored were claimed for before.
+fn claimed_before(tx: &Tx<'_>, new: &NewMessage) -> Result<Option<Published>> {
+    let find = |claim: &Option<Claim>| match claim {
+        Some(claim) => claimed(tx.conn, claim.key, new.message.created_at),
+        None => Ok(None),
+    };
+    if let Some(first) = find(&new.idempotency)? {
+        return Ok(Some(Published::Repeated(first)));
+    }
+    Ok(find(&new.event_id)?.map(Published::EventIdTaken))
+}
+
+fn claimed(
+    conn: &rusqlite::Connection,
+    key: ClaimKey,
+    now: Timestamp,
+) -> Result<Option<MessageId>> {
+    let sql = "/* claimed */ SELECT message_id FROM claim WHERE key = ?1 AND expires_at > ?2";
+    let found = conn
+        .prepare_cached(sql)?
+        .query_row(params![key.0, now.as_micros()], |row| row.get(0))
+        .optional()?;
+    Ok(found.map(MessageId::from_raw))
+}
+
+fn insert(tx: &mut Tx<'_>, prepared: &Prepared, app: App) -> Result<()> {
+    let Prepared { new, payload, channels, tags, headers } = prepared;
+    let message = &*new.message;
+    let payload_no = match payload {
+        Some(_) => Some(tx.next_payload(message.expires_at)?),
+        None => None,
+    };
+    let known = |delivery| known_endpoint(tx, delivery);
+    let targets = new.deliveries.iter().map(known).collect::<Result<Vec<Ep>>>()?;
+    let mut endpoints = Vec::with_capacity(2 * targets.len());
+    for endpoint in &targets {
+        rows::push_number(&mut endpoints, endpoint.no.unsigned_abs());
+    }
+    let content_type = message.body.as_ref().map(|body| &*body.content_type);
+    let added = tx.hot.message.execute(params![
+        app.no,
+        message.id.raw(),
+        message.event_type.as_str(),
+        channels,
+        tags,
+        message.event_id.as_ref().map(|id| id.as_str()),
+        payload_no,
+        content_type.filter(|content_type| *content_type != JSON),
+        headers,
+        rows::origin_code(message.origin),
+        message.created_at.as_micros(),
+        message.deliver_at.map(Timestamp::as_micros),
+        message.expires_at.as_micros(),
+        new.deliveries.len() as i64,
+        endpoints,
+    ])?;
+    if added == 0 {
+        // The same call was made before: what it stored stays as it is.
+        return Ok(());
+    }
+    if let (Some(no), Some(payload)) = (payload_no, payload) {
+        tx.hot.payload.execute(params![no, payload.codec, &payload.bytes[..]])?;
+    }
+    for (delivery, endpoint) in new.deliveries.iter().zip(&targets) {
+        insert_delivery(tx, delivery, endpoint)?;
+    }
+    Ok(())
+}
+
+fn known_endpoint(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<Ep> {
+    let found = tx.endpoint(delivery.org, delivery.app, delivery.endpoint)?;
+    let unknown = || StoreError::Internal(format!("unknown endpoint {}", delivery.endpoint));
+    Ok(found.ok_or_else(unknown)?)
+}
+
+/// Adds both rows of a delivery, unless it is on record already.
+fn insert_delivery(tx: &mut Tx<'_>, delivery: &Delivery, endpoint: &Ep) -> Result<()> {
+    let (message, id) = (delivery.message.raw(), delivery.id.raw());
+    let (due, trigger) = (delivery.due.as_micros(), delivery.trigger as u8);
+    let params = params![endpoint.no, message, id, trigger, delivery.attempts, due];
+    if tx.hot.delivery.execute(params)? == 0 {
+        return Ok(());
+    }
+    tx.hot.due.execute(params![
+        endpoint.lane,
+        due,
+        id,
+        endpoint.app_no,
+        message,
+        trigger,
+        delivery.attempts,
+        delivery.give_up_at.as_micros(),
+    ])?;
+    tx.add_pending(endpoint.app_no, 1);
+    Ok(())
+}
+
+/// Adds a delivery of a stored message, and its endpoint to the message's if it is new there. One
+/// whose message (or endpoint) is gone is left out.
+fn enqueue(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<()> {
+    let found = tx.endpoint(delivery.org, delivery.app, delivery.endpoint)?;
+    let Some(endpoint) = found else { return Ok(()) };
+    let (app_no, message) = (endpoint.app_no, delivery.message.raw());
+    let endpoints: Option<Vec<u8>> = tx
+        .conn
+        .prepare_cached(
+            "/* enqueue */ SELECT endpoints FROM message WHERE app_no = ?1 AND id = ?2",
+        )?
+        .query_row(params![app_no, message], |row| row.get(0))
+        .optional()?;
+    let Some(mut endpoints) = endpoints else { return Ok(()) };
+    if !rows::numbers(&endpoints).contains(&endpoint.no) {
+        rows::push_number(&mut endpoints, endpoint.no.unsigned_abs());
+        let sql = "/* enqueue */ UPDATE message SET endpoints = ?3 WHERE app_no = ?1 AND id = ?2";
+        tx.conn.prepare_cached(sql)?.execute(params![app_no, message, endpoints])?;
+    }
+    insert_delivery(tx, delivery, &endpoint)
+}
+
+fn response_owner(key: ClaimKey) -> Vec<u8> {
+    [b"response ".as_slice(), &key.0].concat()
+}
+
+/// Seals with the newest key up to `limit` saved answers behind `after`. Returns the last key looked
+/// at (`None` at the end), and how many were sealed anew.
+pub(crate) fn reseal_responses(
+    tx: &mut Tx<'_>,
+    after: [u8; 16],
+    limit: usize,
+) -> Result<(Option<[u8; 16]>, usize)> {
+    let vault = tx.ports.vault.clone();
+    let mut statement = tx.conn.prepare_cached(
+        "/* reseal */ SELECT key, body FROM response WHERE key > ?1 ORDER BY key LIMIT ?2",
+    )?;
+    let mut update =
+        tx.conn.prepare_cached("/* reseal */ UPDATE response SET body = ?2 WHERE key = ?1")?;
+    let mut found = statement.query(params![after, limit as i64])?;
+    let (mut last, mut resealed) = (None, 0);
+    while let Some(row) = found.next()? {
+        let key: [u8; 16] = row.get(0)?;
+        last = Some(key);
+        let sealed = row.get_ref(1)?.as_blob().map_err(Error::corrupt)?;
+        if Vault::key_of(sealed) != Some(vault.newest()) {
+            let owner = response_owner(ClaimKey(key));
+            update.execute(params![key, vault.seal(&owner, &vault.open(&owner, sealed)?)])?;
+            resealed += 1;
+        }
+    }
+    Ok((last, resealed))
+}
+
+#[async_trait]
+impl Publish for EmbeddedStore {
+    async fn publish(&self, messages: Vec<NewMessage>) -> store::Result<Vec<Published>> {
+        let prepared: Vec<Prepared> = messages.into_iter().map(Prepared::new).collect();
+        let (rows, bytes) = prepared
+            .iter()
+            .map(Prepared::size)
+            .fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1));
+        let label = Label { kind: Kind::Ingest, name: "publish", rows, bytes };
+        self.writer
+            .write(label, move |tx| prepared.iter().map(|message| publish(tx, message)).collect())
+            .await
+    }
+
+    async fn enqueue(&self, deliveries: Vec<Delivery>) -> store::Result<()> {
+        let rows = deliveries.len();
+        let label = Label { kind: Kind::Ingest, name: "enqueue", rows, bytes: 0 };
+        self.writer.write(label, move |tx| deliveries.iter().try_for_each(|d| enqueue(tx, d))).await
+    }
+
+    async fn claimed(&self, key: ClaimKey, now: Timestamp) -> store::Result<Option<MessageId>> {
+        self.readers.read(move |conn| claimed(conn, key, now)).await
+    }
+
+    async fn save_response(
+        &self,
+        key: ClaimKey,
+        response: SavedResponse,
+        expires_at: Timestamp,
+    ) -> store::Result<()> {
+        let body = self.ports.vault.seal(&response_owner(key), &response.body);
+        let label = Label { bytes: body.len(), ..Label::other("save_response") };
+        self.writer
+            .write(label, move |tx| {
+                // The first one stays, until it has expired.
+                let sql = "/* save_response */ INSERT INTO response (key, status, body, expires_at)
+                     VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE SET status = excluded.status,
+                     body = excluded.body, expires_at = excluded.expires_at WHERE expires_at <= ?5";
+                let (expires_at, now) = (expires_at.as_micros(), tx.now().as_micros());
+                let params = params![key.0, response.status, body, expires_at, now];
+                tx.conn.prepare_cached(sql)?.execute(params)?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn saved_response(
+        &self,
+        key: ClaimKey,
+        now: Timestamp,
+    ) -> store::Result<Option<SavedResponse>> {
+        let found: Option<(u16, Vec<u8>)> = self
+            .readers
+            .read(move |conn| {
+                let sql = "/* saved_response */ SELECT status, body FROM response
+                           WHERE key = ?1 AND expires_at > ?2";
+                let params = params![key.0, now.as_micros()];
+                let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+                Ok(conn.prepare_cached(sql)?.query_row(params, read).optional()?)
+            })
+            .await?;
+        let Some((status, sealed)) = found else { return Ok(None) };
+        let body = self.ports.vault.open(&response_owner(key), &sealed)?;
+        Ok(Some(SavedResponse { status, body }))
+    }
+}

@@ -1,0 +1,34 @@
+//! A new master key: everything that is sealed is sealed again, a few rows at a time. What is
+//! interrupted goes on when it is called again: until the end, both keys open.
+
+use store::StoreError;
+
+use crate::{EmbeddedStore, catalog, publish, schema, writer::Label};
+
+/// Rows in one transaction.
+const STEP_ROWS: usize = 200;
+
+impl EmbeddedStore {
+    /// Seals everything with the vault's newest key that is not yet. Returns how many rows that were.
+    /// Afterwards the older keys are not needed any more.
+    pub async fn reseal(&self) -> Result<usize, StoreError> {
+        let label = Label { rows: STEP_ROWS, ..Label::other("reseal") };
+        let mut resealed = 0;
+        let mut after = Some(0);
+        while let Some(from) = after {
+            let step =
+                move |tx: &mut crate::tx::Tx<'_>| catalog::reseal_endpoints(tx, from, STEP_ROWS);
+            let (last, rows) = self.writer.write(label, step).await?;
+            (after, resealed) = (last, resealed + rows);
+        }
+        let mut after = Some([0; 16]);
+        while let Some(from) = after {
+            let step =
+                move |tx: &mut crate::tx::Tx<'_>| publish::reseal_responses(tx, from, STEP_ROWS);
+            let (last, rows) = self.writer.write(label, step).await?;
+            (after, resealed) = (last, resealed + rows);
+        }
+        self.writer.write(label, |tx| schema::write_key_check(tx.conn, &tx.ports.vault)).await?;
+        Ok(resealed)
+    }
+}

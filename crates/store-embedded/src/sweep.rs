@@ -1,0 +1,476 @@
+//! Retention: a bounded step at a time. What is to go is looked for by readers, in the order of the
+//! table, from where the last step ended; the writer only removes. Bodies go by whole minutes of
+//! expiry, and only after all that is pending of them has ended.
+
+use std::time::Duration;
+
+use domain::{
+    clock::Timestamp,
+    delivery::{Cause, EndState},
+    id::{AttemptId, MessageId},
+};
+use rusqlite::{Connection, params};
+use store::{
+    StoreError,
+    housekeeping::{RetentionLimits, Swept},
+};
+
+use crate::{
+    deliveries::{DueRow, end_pending},
+    error::Result,
+    readers::Readers,
+    rows,
+    tx::{self, Tx},
+    writer::{Label, Writer},
+};
+
+/// Applications or endpoints that one step looks at.
+const MOST_PLACES: usize = 5_000;
+/// Rows looked at for each one that may be removed.
+const LOOK_AHEAD: usize = 8;
+
+/// Where the last steps ended.
+#[derive(Default)]
+pub(crate) struct Sweeper {
+    /// Bodies being removed: the end of those, and how far their pending deliveries have ended.
+    expiring: Option<(Timestamp, DuePlace)>,
+    messages: Place,
+    attempts: Place,
+    claims: [u8; 16],
+    responses: [u8; 16],
+}
+
+/// A place in `due`.
+#[derive(Clone, Copy, Default)]
+struct DuePlace {
+    lane: i64,
+    due: i64,
+    id: [u8; 20],
+}
+
+/// A place in a table that is led by the number of an application or endpoint.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    no: i64,
+    /// How far in that one; all zeros at its beginning.
+    id: [u8; 20],
+}
+
+fn label(rows: usize) -> Label {
+    Label { rows, ..Label::other("sweep") }
+}
+
+impl Sweeper {
+    pub(crate) async fn sweep(
+        &mut self,
+        readers: &Readers,
+        writer: &Writer,
+        limits: RetentionLimits,
+    ) -> Result<Swept, StoreError> {
+        let mut swept = Swept::default();
+        self.payloads(readers, writer, limits, &mut swept).await?;
+        self.messages(readers, writer, limits, &mut swept).await?;
+        self.attempts(readers, writer, limits, &mut swept).await?;
+        for table in [Keyed::Claims, Keyed::Responses] {
+            self.keyed(table, readers, writer, limits, &mut swept).await?;
+        }
+        tokens(readers, writer, limits.now).await?;
+        Ok(swept)
+    }
+
+    /// Bodies whose minute of expiry is over.
+    async fn payloads(
+        &mut self,
+        readers: &Readers,
+        writer: &Writer,
+        limits: RetentionLimits,
+        swept: &mut Swept,
+    ) -> Result<(), StoreError> {
+        let RetentionLimits { now, rows, .. } = limits;
+        let (end, place) = match self.expiring {
+            Some(expiring) => expiring,
+            None => {
+                let minute = Duration::from_secs(now.as_secs().rem_euclid(60).unsigned_abs());
+                let end = Timestamp::from_secs(now.as_secs()).minus(minute);
+                let first = tx::payload_minute(end).0;
+                if !readers.read(move |conn| has_payload_below(conn, first)).await? {
+                    return Ok(());
+                }
+                (end, DuePlace { lane: -1, ..DuePlace::default() })
+            }
+        };
+        let (over, next) = readers.read(move |conn| find_given_up(conn, place, end, rows)).await?;
+        if !over.is_empty() {
+            swept.expired += over.len();
+            let label = label(over.len());
+            writer.write(label, move |tx| end_given_up(tx, &over, now)).await?;
+        }
+        if let Some(next) = next {
+            self.expiring = Some((end, next));
+            swept.more = true;
+            return Ok(());
+        }
+        // Nothing pending points there any more.
+        let first = tx::payload_minute(end).0;
+        let removed = writer.write(label(rows), move |tx| remove_payloads(tx, first, rows)).await?;
+        swept.payloads += removed;
+        let more = removed == rows;
+        swept.more |= more;
+        let end_of_due = DuePlace { lane: i64::MAX, ..DuePlace::default() };
+        self.expiring = more.then_some((end, end_of_due));
+        Ok(())
+    }
+
+    async fn messages(
+        &mut self,
+        readers: &Readers,
+        writer: &Writer,
+        limits: RetentionLimits,
+        swept: &mut Swept,
+    ) -> Result<(), StoreError> {
+        let (from, rows) = (self.messages, limits.rows);
+        let end = *MessageId::floor(limits.history_before).raw();
+        let (old, next) =
+            readers.read(move |conn| find_old_messages(conn, from, end, rows)).await?;
+        self.messages = next.unwrap_or_default();
+        swept.more |= next.is_some();
+        if old.is_empty() {
+            return Ok(());
+        }
+        let removed = writer
+            .write(label(old.len()), move |tx| {
+                let mut removed = Removed::default();
+                for (app_no, message) in &old {
+                    remove_message(tx, *app_no, message, &mut removed)?;
+                }
+                Ok(removed)
+            })
+            .await?;
+        swept.messages += removed.messages;
+        swept.deliveries += removed.deliveries;
+        swept.payloads += removed.payloads;
+        Ok(())
+    }
+
+    async fn attempts(
+        &mut self,
+        readers: &Readers,
+        writer: &Writer,
+        limits: RetentionLimits,
+        swept: &mut Swept,
+    ) -> Result<(), StoreError> {
+        let (from, rows) = (self.attempts, limits.rows);
+        let end = *AttemptId::floor(limits.history_before).raw();
+        let (old, next) =
+            readers.read(move |conn| find_old_attempts(conn, from, end, rows)).await?;
+        self.attempts = next.unwrap_or_default();
+        swept.more |= next.is_some();
+        if old.is_empty() {
+            return Ok(());
+        }
+        swept.attempts += writer
+            .write(label(rows), move |tx| {
+                let mut statement = tx.conn.prepare_cached(
+                    "/* sweep */ DELETE FROM attempt WHERE endpoint_no = ?1 AND id <= ?2",
+                )?;
+                let removed =
+                    old.iter().map(|place| statement.execute(params![place.no, place.id]));
+                Ok(removed.sum::<rusqlite::Result<usize>>()?)
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Claims or saved answers that have expired.
+    async fn keyed(
+        &mut self,
+        table: Keyed,
+        readers: &Readers,
+        writer: &Writer,
+        limits: RetentionLimits,
+        swept: &mut Swept,
+    ) -> Result<(), StoreError> {
+        let RetentionLimits { now, rows, .. } = limits;
+        let place = match table {
+            Keyed::Claims => &mut self.claims,
+            Keyed::Responses => &mut self.responses,
+        };
+        let from = *place;
+        let (over, next) =
+            readers.read(move |conn| find_expired(conn, table, from, now, rows)).await?;
+        *place = next.unwrap_or_default();
+        // Where few have expired there is no hurry to look further.
+        swept.more |= next.is_some() && over.len() == rows;
+        if over.is_empty() {
+            return Ok(());
+        }
+        swept.claims += writer
+            .write(label(over.len()), move |tx| {
+                let mut statement = tx.conn.prepare_cached(&format!(
+                    "/* sweep */ DELETE FROM {} WHERE key = ?1 AND expires_at <= ?2",
+                    table.name()
+                ))?;
+                let removed =
+                    over.iter().map(|key| statement.execute(params![key, now.as_micros()]));
+                Ok(removed.sum::<rusqlite::Result<usize>>()?)
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+fn has_payload_below(conn: &Connection, first: i64) -> Result<bool> {
+    let sql = "/* sweep */ SELECT 1 FROM payload WHERE id < ?1";
+    Ok(conn.prepare_cached(sql)?.exists([first])?)
+}
+
+/// Pending deliveries, each with its message; and where to go on.
+type GivenUp = (Vec<(DueRow, [u8; 20])>, Option<DuePlace>);
+
+/// Pending deliveries behind `from` that are given up before `end`.
+fn find_given_up(
+    conn: &Connection,
+    from: DuePlace,
+    end: Timestamp,
+    rows: usize,
+) -> Result<GivenUp> {
+    let mut statement = conn.prepare_cached(
+        "/* sweep */ SELECT lane, due, delivery_id, app_no, message_id, give_up_at FROM due
+         WHERE (lane, due, delivery_id) > (?1, ?2, ?3) ORDER BY lane, due, delivery_id",
+    )?;
+    let mut found = statement.query(params![from.lane, from.due, from.id])?;
+    let (mut over, mut looked_at) = (Vec::new(), 0);
+    while let Some(row) = found.next()? {
+        let (lane, due, id) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if rows::time(row, 5)? < end {
+            over.push((DueRow { lane, app_no: row.get(3)?, due, id }, row.get(4)?));
+        }
+        looked_at += 1;
+        if over.len() >= rows || looked_at >= rows * LOOK_AHEAD {
+            return Ok((over, Some(DuePlace { lane, due, id })));
+        }
+    }
+    Ok((over, None))
+}
+
+fn end_given_up(tx: &mut Tx<'_>, over: &[(DueRow, [u8; 20])], now: Timestamp) -> Result<()> {
+    for (row, message) in over {
+        end_pending(tx, row, message, (EndState::Exhausted, Cause::PayloadExpired), now)?;
+    }
+    Ok(())
+}
+
+/// Removes up to `rows` bodies numbered below `first`.
+fn remove_payloads(tx: &mut Tx<'_>, first: i64, rows: usize) -> Result<usize> {
+    let last: Option<i64> = tx
+        .conn
+        .prepare_cached(
+            "/* sweep */ SELECT max(id) FROM
+             (SELECT id FROM payload WHERE id < ?1 ORDER BY id LIMIT ?2)",
+        )?
+        .query_row(params![first, rows as i64], |row| row.get(0))?;
+    let removed = match last {
+        Some(last) => {
+            let sql = "/* sweep */ DELETE FROM payload WHERE id <= ?1";
+            tx.conn.prepare_cached(sql)?.execute([last])?
+        }
+        None => 0,
+    };
+    // At the end, whole minutes are gone for good.
+    tx.payloads_swept(last.filter(|_| removed == rows).unwrap_or(first - 1));
+    Ok(removed)
+}
+
+/// Messages, each with its application's number; and where to go on.
+type OldMessages = (Vec<(i64, [u8; 20])>, Option<Place>);
+
+/// Messages with an id below `end`, behind `from`.
+fn find_old_messages(
+    conn: &Connection,
+    from: Place,
+    end: [u8; 20],
+    rows: usize,
+) -> Result<OldMessages> {
+    let mut within = conn.prepare_cached(
+        "/* sweep */ SELECT id FROM message WHERE app_no = ?1 AND id > ?2 AND id < ?3 ORDER BY id",
+    )?;
+    let mut next =
+        conn.prepare_cached("/* sweep */ SELECT min(app_no) FROM message WHERE app_no > ?1")?;
+    let mut old = Vec::new();
+    let mut place = from;
+    for _ in 0..MOST_PLACES {
+        let mut found = within.query(params![place.no, place.id, end])?;
+        while let Some(row) = found.next()? {
+            place.id = row.get(0)?;
+            old.push((place.no, place.id));
+            if old.len() >= rows {
+                return Ok((old, Some(place)));
+            }
+        }
+        match next.query_row([place.no], |row| row.get::<_, Option<i64>>(0))? {
+            Some(no) => place = Place { no, id: [0; 20] },
+            None => return Ok((old, None)),
+        }
+    }
+    Ok((old, Some(place)))
+}
+
+#[derive(Default)]
+struct Removed {
+    messages: usize,
+    deliveries: usize,
+    payloads: usize,
+}
+
+/// Removes a message with its deliveries and its body, unless work remains.
+fn remove_message(
+    tx: &mut Tx<'_>,
+    app_no: i64,
+    message: &[u8; 20],
+    removed: &mut Removed,
+) -> Result<()> {
+    let mut find = tx.conn.prepare_cached(
+        "/* sweep */ SELECT endpoints, payload FROM message WHERE app_no = ?1 AND id = ?2",
+    )?;
+    let mut found = find.query(params![app_no, message])?;
+    let Some(row) = found.next()? else { return Ok(()) };
+    let endpoints = rows::numbers(row.get_ref(0)?.as_blob().map_err(crate::error::Error::corrupt)?);
+    let payload: Option<i64> = row.get(1)?;
+    drop(found);
+    let mut busy = tx.conn.prepare_cached(
+        "/* sweep */ SELECT 1 FROM delivery
+         WHERE endpoint_no = ?1 AND message_id = ?2 AND state IS NULL",
+    )?;
+    for endpoint_no in &endpoints {
+        if busy.exists(params![endpoint_no, message])? {
+            return Ok(());
+        }
+    }
+    let mut deliveries = tx.conn.prepare_cached(
+        "/* sweep */ DELETE FROM delivery WHERE endpoint_no = ?1 AND message_id = ?2",
+    )?;
+    for endpoint_no in &endpoints {
+        removed.deliveries += deliveries.execute(params![endpoint_no, message])?;
+    }
+    if let Some(payload) = payload {
+        removed.payloads += tx
+            .conn
+            .prepare_cached("/* sweep */ DELETE FROM payload WHERE id = ?1")?
+            .execute([payload])?;
+    }
+    removed.messages += tx
+        .conn
+        .prepare_cached("/* sweep */ DELETE FROM message WHERE app_no = ?1 AND id = ?2")?
+        .execute(params![app_no, message])?;
+    Ok(())
+}
+
+/// Endpoints with attempts below `end`, each with the last id to remove there: together up to `rows`.
+fn find_old_attempts(
+    conn: &Connection,
+    from: Place,
+    end: [u8; 20],
+    rows: usize,
+) -> Result<(Vec<Place>, Option<Place>)> {
+    let mut within = conn.prepare_cached(
+        "/* sweep */ SELECT count(*), max(id) FROM (SELECT id FROM attempt
+         WHERE endpoint_no = ?1 AND id < ?2 ORDER BY id LIMIT ?3)",
+    )?;
+    let mut next = conn.prepare_cached(
+        "/* sweep */ SELECT endpoint_no, id FROM attempt WHERE endpoint_no > ?1
+         ORDER BY endpoint_no, id LIMIT 1",
+    )?;
+    let (mut old, mut left) = (Vec::new(), rows);
+    let mut no = from.no;
+    for _ in 0..MOST_PLACES {
+        let mut found = next.query([no])?;
+        let Some(row) = found.next()? else { return Ok((old, None)) };
+        let (endpoint_no, first): (i64, [u8; 20]) = (row.get(0)?, row.get(1)?);
+        if first < end {
+            let (count, last): (usize, [u8; 20]) = within
+                .query_row(params![endpoint_no, end, left as i64], |row| {
+                    Ok((row.get::<_, i64>(0)?.unsigned_abs() as usize, row.get(1)?))
+                })?;
+            old.push(Place { no: endpoint_no, id: last });
+            left -= count;
+            if left == 0 {
+                // There may be more of this one.
+                return Ok((old, Some(Place { no, ..Place::default() })));
+            }
+        }
+        no = endpoint_no;
+    }
+    Ok((old, Some(Place { no, ..Place::default() })))
+}
+
+/// Tables of what is claimed for a while.
+#[derive(Clone, Copy)]
+enum Keyed {
+    Claims,
+    Responses,
+}
+
+impl Keyed {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Claims => "claim",
+            Self::Responses => "response",
+        }
+    }
+}
+
+/// Keys; and where to go on.
+type Expired = (Vec<[u8; 16]>, Option<[u8; 16]>);
+
+/// Keys behind `from` that have expired.
+fn find_expired(
+    conn: &Connection,
+    table: Keyed,
+    from: [u8; 16],
+    now: Timestamp,
+    rows: usize,
+) -> Result<Expired> {
+    let mut statement = conn.prepare_cached(&format!(
+        "/* sweep */ SELECT key, expires_at FROM {} WHERE key > ?1 ORDER BY key",
+        table.name()
+    ))?;
+    let mut found = statement.query([from])?;
+    let (mut over, mut looked_at) = (Vec::new(), 0);
+    while let Some(row) = found.next()? {
+        let key = row.get(0)?;
+        if rows::time(row, 1)? <= now {
+            over.push(key);
+        }
+        looked_at += 1;
+        if over.len() >= rows || looked_at >= rows * LOOK_AHEAD {
+            return Ok((over, Some(key)));
+        }
+    }
+    Ok((over, None))
+}
+
+/// Tokens that have ended by themselves, and revocations that refuse nothing any more.
+async fn tokens(readers: &Readers, writer: &Writer, now: Timestamp) -> Result<(), StoreError> {
+    let now = now.as_micros();
+    let any = readers
+        .read(move |conn| {
+            let sql = "/* sweep */ SELECT EXISTS (SELECT 1 FROM token WHERE expires_at <= ?1)
+                       OR EXISTS (SELECT 1 FROM revocation WHERE forget_at <= ?1)";
+            Ok(conn.prepare_cached(sql)?.query_row([now], |row| row.get::<_, bool>(0))?)
+        })
+        .await?;
+    if !any {
+        return Ok(());
+    }
+    writer
+        .write(label(1), move |tx| {
+            for sql in [
+                "/* sweep */ DELETE FROM token WHERE expires_at <= ?1",
+                "/* sweep */ DELETE FROM revocation WHERE forget_at <= ?1",
+            ] {
+                tx.conn.prepare_cached(sql)?.execute([now])?;
+            }
+            Ok(())
+        })
+        .await
+}

@@ -1,0 +1,122 @@
+//! Durable jobs.
+
+use async_trait::async_trait;
+use domain::{
+    clock::Timestamp,
+    id::{OrganizationId, TaskId},
+    page::{Page, PageRequest},
+    task::{Task, TaskKind, TaskStatus},
+};
+use rusqlite::{Connection, Row, ToSql, params};
+use store::Tasks;
+
+use crate::{EmbeddedStore, error::Result, paging::Window, rows, tx::Tx, writer::Label};
+
+const COLUMNS: &str = "org, id, data, status, cursor, done, updated_at";
+
+fn task(row: &Row<'_>) -> Result<Task> {
+    let cursor = row.get::<_, Option<[u8; 20]>>(4)?;
+    Ok(Task {
+        org: rows::id(row, 0)?,
+        id: rows::id(row, 1)?,
+        kind: rows::json(row, 2)?,
+        status: rows::json(row, 3)?,
+        cursor: cursor.map(domain::id::MessageId::from_raw),
+        done: row.get::<_, i64>(5)?.cast_unsigned(),
+        updated_at: rows::time(row, 6)?,
+    })
+}
+
+fn list(conn: &Connection, filter: &str, params: &[&dyn ToSql]) -> Result<Vec<Task>> {
+    let mut statement =
+        conn.prepare_cached(&format!("/* tasks */ SELECT {COLUMNS} FROM task WHERE {filter}"))?;
+    let mut rows = statement.query(params)?;
+    let mut tasks = Vec::new();
+    while let Some(row) = rows.next()? {
+        tasks.push(task(row)?);
+    }
+    Ok(tasks)
+}
+
+fn write(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
+    tx.conn
+        .prepare_cached(
+            "/* task */ REPLACE INTO task (id, org, kind, data, status, cursor, done, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            task.id.raw(),
+            task.org.raw(),
+            task.kind.name(),
+            rows::to_json(&task.kind),
+            rows::to_json(&task.status),
+            task.cursor.as_ref().map(domain::id::MessageId::raw),
+            task.done.cast_signed(),
+            task.updated_at.as_micros(),
+        ])?;
+    Ok(())
+}
+
+/// Adds a task in the transaction of what makes it necessary.
+pub(crate) fn start(
+    tx: &mut Tx<'_>,
+    org: OrganizationId,
+    kind: TaskKind,
+    now: Timestamp,
+) -> Result<()> {
+    let id = TaskId::generate(now, &*tx.ports.entropy);
+    let status = TaskStatus::Running;
+    write(tx, &Task { org, id, kind, status, cursor: None, done: 0, updated_at: now })
+}
+
+#[async_trait]
+impl Tasks for EmbeddedStore {
+    async fn create_task(&self, task: Task) -> store::Result<()> {
+        self.writer.write(Label::other("task"), move |tx| write(tx, &task)).await
+    }
+
+    async fn running_tasks(&self, limit: usize) -> store::Result<Vec<Task>> {
+        self.readers
+            .read(move |conn| {
+                list(conn, r#"status = '"running"' ORDER BY id LIMIT ?1"#, &[&(limit as i64)])
+            })
+            .await
+    }
+
+    async fn update_task(&self, task: Task) -> store::Result<()> {
+        self.writer.write(Label::other("task"), move |tx| write(tx, &task)).await
+    }
+
+    async fn task(&self, org: OrganizationId, task: TaskId) -> store::Result<Option<Task>> {
+        self.readers
+            .read(move |conn| {
+                Ok(list(conn, "org = ?1 AND id = ?2", &[org.raw(), task.raw()])?.pop())
+            })
+            .await
+    }
+
+    async fn list_tasks(
+        &self,
+        org: OrganizationId,
+        status: Option<TaskStatus>,
+        kind: Option<&str>,
+        page: PageRequest<TaskId>,
+    ) -> store::Result<Page<Task>> {
+        let kind = kind.map(str::to_owned);
+        self.readers
+            .read(move |conn| {
+                let window = Window::new(&page);
+                let filter = format!(
+                    "org = ?1 AND id > ?2 AND id < ?3 AND (?4 IS NULL OR status = ?4)
+                     AND (?5 IS NULL OR kind = ?5) ORDER BY id {} LIMIT ?6",
+                    window.direction()
+                );
+                let status = rows::opt_to_json(status.as_ref());
+                let wanted = window.wanted() as i64;
+                let params: &[&dyn ToSql] =
+                    &[org.raw(), &window.above, &window.below, &status, &kind, &wanted];
+                Ok(window.page(list(conn, &filter, params)?, true))
+            })
+            .await
+    }
+}

@@ -1,0 +1,199 @@
+//! What is left after the process is gone, and who may open it.
+
+mod common;
+
+use std::{fs, path::Path};
+
+use common::Dir;
+use domain::{clock::Timestamp, endpoint::Endpoint, name::Ref};
+use hookwright_store_embedded::{DATABASE_FILE, EmbeddedStore, OpenError};
+use rusqlite::Connection;
+use store::{
+    Catalog, Deliveries, History, Housekeeping,
+    suite::{
+        fixture::{Fixture, at},
+        traffic::{DELIVERED, lane, tenant, until},
+    },
+};
+
+/// The files as they are on disk at this moment: what a process that is killed leaves behind.
+fn crash(from: &Path, to: &Path) {
+    for name in [DATABASE_FILE.to_owned(), format!("{DATABASE_FILE}-wal")] {
+        fs::copy(from.join(&name), to.join(&name)).expect("copied");
+    }
+}
+
+async fn due(store: &EmbeddedStore, endpoint: &Endpoint) -> usize {
+    let page = store.due(lane(endpoint), until(Timestamp::MAX), Vec::new()).await;
+    page.expect("due").due.len()
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_crash() {
+    let dir = Dir::new();
+    let store = dir.open();
+    let f = Fixture::new(&store);
+    let app = f.application().await;
+    let (one, two) = (f.endpoint(&app).await, f.endpoint(&app).await);
+    let mut sent = Vec::new();
+    for i in 0..50 {
+        sent.push(f.send(&app, &[&one, &two], at(i)).await);
+        let after = Dir::new();
+        crash(dir.path(), after.path());
+        let recovered = after.open();
+        let page = recovered.due(lane(&one), until(Timestamp::MAX), Vec::new()).await;
+        let found: Vec<_> = page.expect("due").due.into_iter().map(|due| due.delivery).collect();
+        let left = sent.iter().skip(sent.len() / 2);
+        let wanted: Vec<_> = left.map(|sent| sent.deliveries[0].clone()).collect();
+        assert_eq!(found, wanted, "after {i}");
+        assert_eq!(recovered.check().await.expect("check").problems, [""; 0], "after {i}");
+        if sent.len() % 2 == 1 {
+            let done = &sent[sent.len() / 2].deliveries[0];
+            f.tried(done, 200, DELIVERED, at(i)).await;
+        }
+    }
+    drop(store);
+    let again = dir.open();
+    assert_eq!(due(&again, &one).await, 25);
+    assert_eq!(due(&again, &two).await, 50);
+    for sent in &sent {
+        let found = again.message(tenant(&app), &Ref::Id(sent.message.id)).await;
+        assert_eq!(found, Ok(Some(sent.message.clone())));
+    }
+    assert_eq!(again.stats().await.expect("stats").pending, 75);
+}
+
+#[tokio::test]
+async fn a_torn_log_loses_only_what_was_not_acknowledged() {
+    let dir = Dir::new();
+    let store = dir.open();
+    let f = Fixture::new(&store);
+    let app = f.application().await;
+    let endpoint = f.endpoint(&app).await;
+    let wal = format!("{DATABASE_FILE}-wal");
+    let mut ends = Vec::new();
+    for i in 0..10 {
+        f.send(&app, &[&endpoint], at(i)).await;
+        ends.push(fs::metadata(dir.path().join(&wal)).expect("a log").len());
+    }
+    let last = *ends.last().expect("ten");
+    for cut in (ends[0]..=last).step_by(997) {
+        let after = Dir::new();
+        crash(dir.path(), after.path());
+        let log = fs::File::options().write(true).open(after.path().join(&wal)).expect("a log");
+        log.set_len(cut).expect("cut");
+        let recovered = after.open();
+        let acknowledged = ends.iter().filter(|end| **end <= cut).count();
+        assert_eq!(due(&recovered, &endpoint).await, acknowledged, "{cut} of {last} bytes");
+        assert_eq!(recovered.check().await.expect("check").problems, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused() {
+    let dir = Dir::new();
+    let store = dir.open();
+    let Err(refused) = dir.try_open(&[[1; 32]]) else { panic!("opened twice") };
+    assert!(matches!(refused, OpenError::InUse { .. }));
+    let text = refused.to_string();
+    assert!(text.contains(&dir.path().display().to_string()), "{text}");
+    drop(store);
+    assert!(dir.try_open(&[[1; 32]]).is_ok(), "free again");
+}
+
+#[tokio::test]
+async fn files_of_others_and_of_later_releases_are_refused() {
+    let dir = Dir::new();
+    let path = dir.path().join(DATABASE_FILE);
+    let other = Connection::open(&path).expect("opens");
+    other.execute_batch("CREATE TABLE mine (x)").expect("written");
+    drop(other);
+    let refused = dir.try_open(&[[1; 32]]).err();
+    assert!(matches!(refused, Some(OpenError::Foreign { .. })), "{refused:?}");
+
+    fs::remove_file(&path).expect("removed");
+    fs::write(&path, b"this is no database at all, but it is long enough").expect("written");
+    let refused = dir.try_open(&[[1; 32]]).err();
+    assert!(matches!(refused, Some(OpenError::Foreign { .. })), "{refused:?}");
+
+    fs::remove_file(&path).expect("removed");
+    drop(dir.open());
+    let later = Connection::open(&path).expect("opens");
+    later.pragma_update(None, "user_version", 99).expect("written");
+    drop(later);
+    let refused = dir.try_open(&[[1; 32]]).err();
+    assert!(matches!(refused, Some(OpenError::Newer { found: 99, .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn secrets_are_sealed_and_open_only_with_their_key() {
+    let dir = Dir::new();
+    let store = dir.open();
+    let f = Fixture::new(&store);
+    let app = f.application().await;
+    let mut endpoint = f.new_endpoint(&app, at(0));
+    endpoint.url = "https://user:pass-in-the-url@example.com/hook".parse().expect("a URL");
+    endpoint.headers.insert("authorization".into(), "value-of-the-header".into());
+    f.create_endpoint(&endpoint).await;
+    let secret = endpoint.secrets[0].secret.expose();
+    let key = domain::claim::ClaimKey([9; 16]);
+    let answer =
+        store::publish::SavedResponse { status: 409, body: b"text-of-the-answer".to_vec() };
+    store::Publish::save_response(&store, key, answer.clone(), at(100)).await.expect("saved");
+    drop(store);
+
+    let bytes = fs::read(dir.path().join(DATABASE_FILE)).expect("read");
+    let holds = |needle: &str| bytes.windows(needle.len()).any(|w| w == needle.as_bytes());
+    for hidden in [&secret, "pass-in-the-url", "value-of-the-header", "text-of-the-answer"] {
+        assert!(!holds(hidden), "{hidden} is in the file");
+    }
+    assert!(holds("https://user:****@example.com/hook"), "what is shown is there");
+
+    let refused = dir.try_open(&[[2; 32]]).err();
+    assert!(matches!(refused, Some(OpenError::WrongKey { .. })), "{refused:?}");
+
+    // Both keys open; after sealing anew the new one is enough.
+    let store = dir.try_open(&[[1; 32], [2; 32]]).expect("opens");
+    assert_eq!(f_endpoint(&store, &endpoint).await, endpoint);
+    assert_eq!(store.reseal().await, Ok(2));
+    assert_eq!(store.reseal().await, Ok(0), "nothing is left to do");
+    drop(store);
+    let store = dir.try_open(&[[2; 32]]).expect("opens with the new key");
+    assert_eq!(f_endpoint(&store, &endpoint).await, endpoint);
+    assert_eq!(store::Publish::saved_response(&store, key, at(1)).await, Ok(Some(answer)));
+    drop(store);
+    let refused = dir.try_open(&[[1; 32]]).err();
+    assert!(matches!(refused, Some(OpenError::WrongKey { .. })), "{refused:?}");
+}
+
+async fn f_endpoint(store: &EmbeddedStore, endpoint: &Endpoint) -> Endpoint {
+    let found = store.endpoint(endpoint.org, endpoint.app, &Ref::Id(endpoint.id)).await;
+    found.expect("endpoint").expect("it is there")
+}
+
+#[tokio::test]
+async fn every_write_of_the_catalogue_is_on_audit() {
+    let dir = Dir::new();
+    let store = dir.open();
+    let f = Fixture::new(&store);
+    let app = f.application().await;
+    let endpoint = f.endpoint(&app).await;
+    f.update_endpoint(&endpoint, |e| e.disabled = true).await;
+    let actor = domain::token::Actor::Token(Some(domain::id::TokenId::from_raw([5; 20])));
+    let deleted = store.delete_endpoint(&actor, f.org, app.id, endpoint.id, at(5)).await;
+    assert_eq!(deleted, Ok(Ok(())));
+    drop(store);
+    let conn = Connection::open(dir.path().join(DATABASE_FILE)).expect("opens");
+    let mut audit = conn.prepare("SELECT action, actor FROM audit ORDER BY no").expect("audit");
+    let rows = audit.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+    let rows: Vec<(String, String)> = rows.map(|row| row.expect("a row")).collect();
+    let token = domain::id::TokenId::from_raw([5; 20]).to_string();
+    let wanted = [
+        ("application.create", "system"),
+        ("endpoint.create", "system"),
+        ("endpoint.update", "system"),
+        ("endpoint.delete", &token),
+    ];
+    let wanted: Vec<_> = wanted.map(|(a, b)| (a.to_owned(), b.to_owned())).into();
+    assert_eq!(rows, wanted);
+}

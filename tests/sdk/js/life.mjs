@@ -1,0 +1,170 @@
+// A full life with the official JavaScript clients against a running server.
+// HOOKWRIGHT_TEST_URL and HOOKWRIGHT_TEST_TOKEN say where it is; its retry schedule must be short.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Svix, Webhook as SvixWebhook } from "svix";
+import { Webhook as StandardWebhook } from "standardwebhooks";
+import { Receiver } from "./receiver.mjs";
+
+const { HOOKWRIGHT_TEST_URL: serverUrl, HOOKWRIGHT_TEST_TOKEN: token } = process.env;
+assert(serverUrl && token, "HOOKWRIGHT_TEST_URL and HOOKWRIGHT_TEST_TOKEN must be set");
+
+const svix = new Svix(token, { serverUrl });
+const receiver = new Receiver();
+const eventType = `invoice.paid.js${process.pid}`;
+const payload = { invoice: "in_42", amount: 4200, note: "naïve ☃" };
+let app, endpoint, secret, message;
+
+// Both libraries must accept the arrival under the secret, and see the payload that was sent.
+function verified(arrival, key) {
+  assert.deepEqual(new SvixWebhook(key).verify(arrival.body, arrival.headers), payload);
+  assert.deepEqual(new StandardWebhook(key).verify(arrival.body, arrival.headers), payload);
+  return arrival;
+}
+
+// Polls until `read` gives something that is not undefined.
+async function eventually(what, read, seconds = 30) {
+  const until = Date.now() + seconds * 1000;
+  for (;;) {
+    const value = await read();
+    if (value !== undefined) return value;
+    if (Date.now() > until) throw new Error(`${what}: not within ${seconds} s`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+const attemptsOf = async (id) => (await svix.messageAttempt.listByMsg(app.id, id)).data;
+
+// Each step needs the ones before it: after one that failed, the others are skipped.
+let alive = true;
+const step = (name, run) =>
+  test(name, { timeout: 60_000 }, async (t) => {
+    if (!alive) return t.skip("an earlier step failed");
+    alive = false;
+    await run();
+    alive = true;
+  });
+
+await receiver.start();
+test.after(() => receiver.stop());
+
+await step("create an application", async () => {
+  const uid = `life-js-${process.pid}`;
+  app = await svix.application.create({ name: "Life", uid, metadata: { plan: "gold" } });
+  assert.match(app.id, /^app_/);
+  assert.deepEqual((await svix.application.get(uid)).metadata, { plan: "gold" });
+  assert.equal((await svix.application.getOrCreate({ name: "Other", uid })).id, app.id);
+});
+
+await step("create an event type", async () => {
+  const created = await svix.eventType.create({ name: eventType, description: "Paid" });
+  assert.equal(created.name, eventType);
+  const all = await svix.eventType.list({ limit: 250 });
+  assert(all.data.some((t) => t.name === eventType));
+});
+
+await step("create an endpoint", async () => {
+  endpoint = await svix.endpoint.create(app.id, { url: receiver.url, filterTypes: [eventType] });
+  secret = (await svix.endpoint.getSecret(app.id, endpoint.id)).key;
+  assert.match(secret, /^whsec_/);
+  const listed = await svix.endpoint.list(app.id);
+  assert.deepEqual(listed.data.map((e) => e.id), [endpoint.id]);
+});
+
+await step("send a message and verify its arrival", async () => {
+  const eventId = `life-${process.pid}`;
+  message = await svix.message.create(app.id, { eventType, eventId, payload });
+  assert.match(message.id, /^msg_/);
+  const arrival = verified(await receiver.next("the message"), secret);
+  assert.equal(arrival.headers["webhook-id"], message.id);
+  assert.throws(() => verified({ ...arrival, body: arrival.body.replace("42", "43") }, secret));
+  assert.equal((await svix.message.get(app.id, eventId)).id, message.id);
+  await assert.rejects(
+    svix.message.create(app.id, { eventType, eventId, payload }),
+    (e) => e.code === 409,
+  );
+});
+
+await step("send twice with one idempotency key: one message", async () => {
+  const key = { idempotencyKey: `life-key-${process.pid}` };
+  const first = await svix.message.create(app.id, { eventType, payload }, key);
+  const again = await svix.message.create(app.id, { eventType, payload }, key);
+  assert.equal(again.id, first.id);
+  assert.equal((await receiver.next("the keyed one")).headers["webhook-id"], first.id);
+});
+
+await step("list the attempts", async () => {
+  const attempts = await eventually("one attempt", async () => {
+    const found = await attemptsOf(message.id);
+    return found.length > 0 ? found : undefined;
+  });
+  assert.equal(attempts.length, 1);
+  assert.equal(attempts[0].status, 0);
+  assert.equal(attempts[0].responseStatusCode, 200);
+  assert.equal(attempts[0].response, "answered 200");
+  assert.equal(attempts[0].endpointId, endpoint.id);
+  const one = await svix.messageAttempt.get(app.id, message.id, attempts[0].id);
+  assert.equal(one.id, attempts[0].id);
+});
+
+await step("rotate the secret: old and new verify", async () => {
+  await svix.endpoint.rotateSecret(app.id, endpoint.id, {});
+  const rotated = (await svix.endpoint.getSecret(app.id, endpoint.id)).key;
+  assert.notEqual(rotated, secret);
+  await svix.message.create(app.id, { eventType, payload });
+  const arrival = await receiver.next("the message after rotation");
+  verified(arrival, secret);
+  verified(arrival, rotated);
+  secret = rotated;
+});
+
+await step("resend", async () => {
+  await svix.messageAttempt.resend(app.id, message.id, endpoint.id);
+  const arrival = verified(await receiver.next("the resent message"), secret);
+  assert.equal(arrival.headers["webhook-id"], message.id);
+  const attempts = await eventually("two attempts", async () => {
+    const found = await attemptsOf(message.id);
+    return found.length === 2 ? found : undefined;
+  });
+  assert.deepEqual(attempts.map((a) => a.triggerType).sort(), [0, 1]);
+});
+
+await step("fail, then recover", async () => {
+  const since = new Date(Date.now() - 1000);
+  receiver.status = 500;
+  const failing = await svix.message.create(app.id, { eventType, payload });
+  await receiver.next("the first failing try");
+  await eventually("the schedule's end", async () => {
+    const options = { status: 2 };
+    const page = await svix.messageAttempt.listAttemptedMessages(app.id, endpoint.id, options);
+    return page.data.find((m) => m.id === failing.id);
+  });
+  const failed = await attemptsOf(failing.id);
+  assert(failed.length > 1, `retried: ${failed.length} attempts`);
+  assert(failed.every((a) => a.status === 2 && a.responseStatusCode === 500));
+  for (let i = 1; i < failed.length; i++) await receiver.next("a retry");
+  receiver.status = 200;
+  const task = await svix.endpoint.recover(app.id, endpoint.id, { since });
+  assert.match(task.id, /^qtask_/);
+  const arrival = verified(await receiver.next("the recovered message"), secret);
+  assert.equal(arrival.headers["webhook-id"], failing.id);
+});
+
+await step("errors are the client's own", async () => {
+  await assert.rejects(svix.application.get("app_nobody"), (e) => {
+    assert.equal(e.code, 404);
+    assert.equal(e.body.code, "not_found");
+    return true;
+  });
+  await assert.rejects(
+    svix.endpoint.create(app.id, { url: "ftp://example.com" }),
+    (e) => e.code === 422 && Array.isArray(e.body.detail),
+  );
+});
+
+await step("delete", async () => {
+  await svix.endpoint.delete(app.id, endpoint.id);
+  await assert.rejects(svix.endpoint.get(app.id, endpoint.id), (e) => e.code === 404);
+  await svix.application.delete(app.id);
+  await assert.rejects(svix.application.get(app.id), (e) => e.code === 404);
+});

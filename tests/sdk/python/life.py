@@ -1,0 +1,223 @@
+"""A full life with the official Python clients against a running server.
+
+HOOKWRIGHT_TEST_URL and HOOKWRIGHT_TEST_TOKEN say where it is; its retry schedule must be short.
+"""
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import TypeVar
+
+from receiver import Arrival, Receiver
+from standardwebhooks import Webhook as StandardWebhook
+from svix import webhooks as svix_webhooks
+from svix.api import (
+    ApplicationIn,
+    EndpointIn,
+    EndpointSecretRotateIn,
+    EventTypeIn,
+    EventTypeListOptions,
+    MessageAttemptListAttemptedMessagesOptions,
+    MessageCreateOptions,
+    MessageIn,
+    MessageStatus,
+    RecoverIn,
+    Svix,
+    SvixOptions,
+)
+from svix.exceptions import HttpError, HTTPValidationError
+
+T = TypeVar("T")
+PAYLOAD = {"invoice": "in_42", "amount": 4200, "note": "naïve ☃"}
+EVENT_TYPE = f"invoice.paid.py{os.getpid()}"
+
+svix = Svix(
+    os.environ["HOOKWRIGHT_TEST_TOKEN"],
+    SvixOptions(server_url=os.environ["HOOKWRIGHT_TEST_URL"]),
+)
+receiver = Receiver()
+
+
+def verified(arrival: Arrival, secret: str) -> Arrival:
+    """Both libraries must accept the arrival, and see the payload that was sent."""
+    svix_webhooks.Webhook(secret).verify(arrival.body, dict(arrival.headers))
+    seen = StandardWebhook(secret).verify(arrival.body, dict(arrival.headers))
+    assert seen == PAYLOAD, seen
+    return arrival
+
+
+def refused(secret: str, arrival: Arrival) -> bool:
+    try:
+        verified(arrival, secret)
+    except svix_webhooks.WebhookVerificationError:
+        return True
+    return False
+
+
+def eventually(what: str, read: Callable[[], T | None], seconds: float = 30) -> T:
+    """Polls until `read` gives something."""
+    until = time.monotonic() + seconds
+    while (value := read()) is None:
+        assert time.monotonic() < until, f"{what}: not within {seconds} s"
+        time.sleep(0.05)
+    return value
+
+
+def fails(status: int, error: type[Exception], call: Callable[[], object]) -> None:
+    try:
+        call()
+    except error as e:
+        assert e.status_code == status, e
+    else:
+        raise AssertionError(f"expected status {status}")
+
+
+class Life:
+    """One application from its creation to its deletion; the steps run in the order written."""
+
+    def create_an_application(self) -> None:
+        uid = f"life-py-{os.getpid()}"
+        new = ApplicationIn(name="Life", uid=uid, metadata={"plan": "gold"})
+        self.app = svix.application.create(new)
+        assert self.app.id.startswith("app_")
+        assert svix.application.get(uid).metadata == {"plan": "gold"}
+        again = svix.application.get_or_create(ApplicationIn(name="Other", uid=uid))
+        assert again.id == self.app.id
+
+    def create_an_event_type(self) -> None:
+        created = svix.event_type.create(EventTypeIn(name=EVENT_TYPE, description="Paid"))
+        assert created.name == EVENT_TYPE
+        listed = svix.event_type.list(EventTypeListOptions(limit=250))
+        assert EVENT_TYPE in [t.name for t in listed.data]
+
+    def create_an_endpoint(self) -> None:
+        new = EndpointIn(url=receiver.url, event_types=[EVENT_TYPE])
+        self.endpoint = svix.endpoint.create(self.app.id, new)
+        self.secret = svix.endpoint.get_secret(self.app.id, self.endpoint.id).key
+        assert self.secret.startswith("whsec_")
+        assert [e.id for e in svix.endpoint.list(self.app.id).data] == [self.endpoint.id]
+
+    def send(self, event_id: str | None = None, key: str | None = None):
+        new = MessageIn(event_type=EVENT_TYPE, event_id=event_id, payload=PAYLOAD)
+        return svix.message.create(self.app.id, new, MessageCreateOptions(idempotency_key=key))
+
+    def send_a_message_and_verify_its_arrival(self) -> None:
+        event_id = f"life-{os.getpid()}"
+        self.message = self.send(event_id)
+        arrival = verified(receiver.next("the message"), self.secret)
+        assert arrival.headers["webhook-id"] == self.message.id
+        tampered = arrival._replace(body=arrival.body.replace(b"42", b"43"))
+        assert refused(self.secret, tampered)
+        assert svix.message.get(self.app.id, event_id).id == self.message.id
+        fails(409, HttpError, lambda: self.send(event_id))
+
+    def send_twice_with_one_idempotency_key(self) -> None:
+        key = f"life-key-{os.getpid()}"
+        first, again = self.send(key=key), self.send(key=key)
+        assert first.id == again.id
+        assert receiver.next("the keyed one").headers["webhook-id"] == first.id
+
+    def attempts(self, message_id: str, count: int):
+        def read():
+            found = svix.message_attempt.list_by_msg(self.app.id, message_id).data
+            return found if len(found) >= count else None
+
+        return eventually(f"{count} attempts", read)
+
+    def list_the_attempts(self) -> None:
+        [attempt] = self.attempts(self.message.id, 1)
+        assert (attempt.status, attempt.response_status_code) == (MessageStatus.SUCCESS, 200)
+        assert attempt.response == "answered 200"
+        assert attempt.endpoint_id == self.endpoint.id
+        same = svix.message_attempt.get(self.app.id, self.message.id, attempt.id)
+        assert same.id == attempt.id
+
+    def rotate_the_secret_old_and_new_verify(self) -> None:
+        svix.endpoint.rotate_secret(self.app.id, self.endpoint.id, EndpointSecretRotateIn())
+        rotated = svix.endpoint.get_secret(self.app.id, self.endpoint.id).key
+        assert rotated != self.secret
+        self.send()
+        arrival = receiver.next("the message after rotation")
+        verified(arrival, self.secret)
+        verified(arrival, rotated)
+        self.secret = rotated
+
+    def resend(self) -> None:
+        svix.message_attempt.resend(self.app.id, self.message.id, self.endpoint.id)
+        arrival = verified(receiver.next("the resent message"), self.secret)
+        assert arrival.headers["webhook-id"] == self.message.id
+        attempts = self.attempts(self.message.id, 2)
+        assert sorted(a.trigger_type for a in attempts) == [0, 1]
+
+    def fail_then_recover(self) -> None:
+        since = datetime.now(timezone.utc) - timedelta(seconds=1)
+        receiver.status = 500
+        failing = self.send()
+        receiver.next("the first failing try")
+
+        def given_up():
+            options = MessageAttemptListAttemptedMessagesOptions(status=MessageStatus.FAIL)
+            page = svix.message_attempt.list_attempted_messages(
+                self.app.id, self.endpoint.id, options
+            )
+            return next((m for m in page.data if m.id == failing.id), None)
+
+        eventually("the schedule's end", given_up)
+        failed = self.attempts(failing.id, 2)
+        assert {(a.status, a.response_status_code) for a in failed} == {(MessageStatus.FAIL, 500)}
+        for _ in failed[1:]:
+            receiver.next("a retry")
+        receiver.status = 200
+        task = svix.endpoint.recover(self.app.id, self.endpoint.id, RecoverIn(since=since))
+        assert task.id.startswith("qtask_")
+        arrival = verified(receiver.next("the recovered message"), self.secret)
+        assert arrival.headers["webhook-id"] == failing.id
+
+    def errors_are_the_clients_own(self) -> None:
+        fails(404, HttpError, lambda: svix.application.get("app_nobody"))
+        bad = EndpointIn(url="ftp://example.com")
+        fails(422, HTTPValidationError, lambda: svix.endpoint.create(self.app.id, bad))
+
+    def delete(self) -> None:
+        svix.endpoint.delete(self.app.id, self.endpoint.id)
+        fails(404, HttpError, lambda: svix.endpoint.get(self.app.id, self.endpoint.id))
+        svix.application.delete(self.app.id)
+        fails(404, HttpError, lambda: svix.application.get(self.app.id))
+
+
+STEPS = [
+    Life.create_an_application,
+    Life.create_an_event_type,
+    Life.create_an_endpoint,
+    Life.send_a_message_and_verify_its_arrival,
+    Life.send_twice_with_one_idempotency_key,
+    Life.list_the_attempts,
+    Life.rotate_the_secret_old_and_new_verify,
+    Life.resend,
+    Life.fail_then_recover,
+    Life.errors_are_the_clients_own,
+    Life.delete,
+]
+
+
+def main() -> int:
+    """Each step needs the ones before it: the first that fails ends the life."""
+    life = Life()
+    for passed, step in enumerate(STEPS):
+        name = step.__name__.replace("_", " ")
+        try:
+            step(life)
+        except Exception:
+            traceback.print_exc()
+            print(f"{name} ... FAILED\n{passed} passed, 1 failed, {len(STEPS) - passed - 1} skipped")
+            return 1
+        print(f"{name} ... ok", flush=True)
+    print(f"{len(STEPS)} passed, 0 failed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

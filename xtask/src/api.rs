@@ -1,0 +1,46 @@
+//! The few calls that campaigns make of the server's HTTP interface.
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::time::Duration;
+use ureq::Agent;
+
+/// A server and a token for it.
+#[derive(Clone)]
+pub struct Api {
+    /// `http://host:port`.
+    pub base: String,
+    /// An organization's bearer token.
+    pub token: String,
+    agent: Agent,
+}
+
+impl Api {
+    /// Calls answer within 10 s or fail.
+    pub fn new(base: String, token: String) -> Self {
+        let config = Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(10)))
+            .http_status_as_error(false)
+            .build();
+        Self { base, token, agent: config.into() }
+    }
+
+    /// Whether the server is up and answers.
+    pub fn is_up(&self) -> bool {
+        let answer = self.agent.get(format!("{}/api/v1/health/ping", self.base)).call();
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// Posts JSON and reads the JSON answer; anything but 2xx is an error.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let mut answer = self
+            .agent
+            .post(format!("{}{path}", self.base))
+            .header("authorization", format!("Bearer {}", self.token))
+            .send_json(body)
+            .with_context(|| path.to_owned())?;
+        let status = answer.status();
+        let text = answer.body_mut().read_to_string()?;
+        ensure!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).with_context(|| format!("{path}: {text}"))
+    }
+}

@@ -1,0 +1,122 @@
+//! The kill campaign: what a server that dies under load keeps of its promises.
+use crate::{
+    goals::{Goal::AtMost, Goals},
+    loadgen::{self, number},
+    server::{self, Server},
+};
+use anyhow::{Context, Result, ensure};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Where the server can be made to abort: before and after each step that makes work durable or
+/// visible. `hookwright` refuses a name that it does not know.
+const FAIL_POINTS: [&str; 6] = [
+    "publish.before_commit",
+    "publish.after_commit",
+    "attempt.before_send",
+    "attempt.after_response",
+    "settle.before_commit",
+    "settle.after_commit",
+];
+
+/// Attempts under way or waiting for their outcome to be stored: the bound on duplicates per kill.
+const MAX_IN_FLIGHT: u32 = 128;
+
+/// A fail point must be reached within this, under load.
+const FAIL_POINT_LIMIT: Duration = Duration::from_secs(20);
+
+/// The command's flags.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// How often the server is killed.
+    #[arg(long, default_value_t = 100)]
+    pub kills: u32,
+    /// Of the random choices [default: from the clock; printed].
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Messages per second.
+    #[arg(long, default_value_t = 500)]
+    pub rate: u32,
+}
+
+impl Default for Options {
+    /// The short version in the test command: each fail point once, and as many random moments.
+    fn default() -> Self {
+        Self { kills: 2 * FAIL_POINTS.len() as u32, seed: None, rate: 500 }
+    }
+}
+
+/// Runs the campaign against the release binary.
+pub fn run(options: &Options) -> Result<()> {
+    server::build()?;
+    let seed = match options.seed {
+        Some(seed) => seed,
+        None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64,
+    };
+    println!("kills: seed {seed} (repeat with --seed {seed})");
+    let mut chance = Chance(seed);
+    let mut server = Server::new(
+        "kills",
+        &format!(
+            "max_in_flight = {MAX_IN_FLIGHT}\n\
+             retry_schedule = [\"100ms\", \"200ms\", \"500ms\", \"1s\", \"2s\", \"5s\", \"5s\"]\n\
+             breaker_max_wait = \"500ms\"\noverload_wait = \"200ms\"\nrequest_timeout = \"5s\""
+        ),
+    )?;
+    server.start()?;
+    // Each first try fails, so that retries are always pending when the server dies.
+    let arguments = format!(
+        "survive --mode flaky --rate {} --c 32 --apps 4 --endpoints 2 --drain 120 --linger 3 \
+         --n 5000000",
+        options.rate
+    );
+    let mut load = loadgen::start(&server, &arguments)?;
+    for kill in 1..=options.kills {
+        let how = die(&mut server, &mut chance, kill)?;
+        server.check().with_context(|| format!("check after kill {kill} ({how})"))?;
+        let ready = server.start()?;
+        eprintln!("  kill {kill}: {how}; check clean; ready after {} ms", ready.as_millis());
+        ensure!(!load.ended()?, "the load ended by itself");
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    let report = load.report()?;
+    let mut goals = Goals::new("kills", true);
+    goals.promise("acknowledged and never arrived", number(&report, "missing")?, AtMost(0.0));
+    goals.promise("published twice", number(&report, "republished")?, AtMost(0.0));
+    let bound = f64::from(options.kills * MAX_IN_FLIGHT);
+    goals.promise("duplicates", number(&report, "duplicates")?, AtMost(bound));
+    goals.keep(report.clone());
+    let accepted = number(&report, "accepted")?;
+    println!("kills: {} kills, {accepted} messages acknowledged", options.kills);
+    ensure!(accepted > 0.0, "no message was acknowledged");
+    goals.finish()?;
+    server.discard()
+}
+
+/// Lets the server die: every other time at a fail point, else at a random moment.
+fn die(server: &mut Server, chance: &mut Chance, kill: u32) -> Result<String> {
+    if kill.is_multiple_of(2) {
+        let moment = Duration::from_millis(200 + chance.below(1300));
+        std::thread::sleep(moment);
+        server.kill()?;
+        return Ok(format!("SIGKILL {} ms after it was ready", moment.as_millis()));
+    }
+    // An armed server takes the place of the one that runs.
+    server.kill()?;
+    let name = FAIL_POINTS[(kill as usize / 2) % FAIL_POINTS.len()];
+    let fail_point = format!("{name}:{}", 1 + chance.below(200));
+    server.start_with(Some(&fail_point))?;
+    ensure!(server.wait_exit(FAIL_POINT_LIMIT)?, "{fail_point} was not reached under load");
+    Ok(format!("abort at {fail_point}"))
+}
+
+/// SplitMix64.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (x ^ (x >> 31)) % bound
+    }
+}

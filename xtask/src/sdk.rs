@@ -1,0 +1,62 @@
+//! The official clients' full life against the release binary.
+use crate::{
+    server::{self, Server},
+    shell,
+};
+use anyhow::Result;
+use std::process::Command;
+
+/// Installs the clients, as pinned, into `tests/sdk/js/node_modules` and `target/sdk-python`, and
+/// runs both lives against one server.
+pub fn run() -> Result<()> {
+    shell::need("node", "--version", "Node.js 20 or newer")?;
+    shell::need("npm", "--version", "npm, which comes with Node.js")?;
+    shell::need("python3", "--version", "Python 3.11 or newer")?;
+    server::build()?;
+    // Short, so that a schedule's end can be waited for.
+    let mut server = Server::new(
+        "sdk",
+        "retry_schedule = [\"100ms\", \"200ms\"]\nbreaker_max_wait = \"500ms\"",
+    )?;
+    server.start()?;
+    javascript(&server)?;
+    python(&server)?;
+    server.discard()
+}
+
+fn javascript(server: &Server) -> Result<()> {
+    let dir = shell::root().join("tests/sdk/js");
+    println!("sdk: installing the npm packages of tests/sdk/js/package-lock.json");
+    shell::run(
+        Command::new("npm")
+            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+            .current_dir(&dir),
+    )?;
+    let mut life = Command::new("node");
+    life.args(["--test", "--test-reporter=spec", "life.mjs"]).current_dir(&dir);
+    shell::run(address(&mut life, server))
+}
+
+fn python(server: &Server) -> Result<()> {
+    let dir = shell::root().join("tests/sdk/python");
+    let venv = shell::target().join("sdk-python");
+    let python = venv.join("bin/python");
+    println!("sdk: installing the PyPI packages of tests/sdk/python/requirements.txt");
+    if !python.exists() {
+        shell::run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+    }
+    shell::run(
+        Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg(dir.join("requirements.txt")),
+    )?;
+    let mut life = Command::new(&python);
+    life.arg("life.py").current_dir(&dir);
+    shell::run(address(&mut life, server))
+}
+
+fn address<'a>(command: &'a mut Command, server: &Server) -> &'a mut Command {
+    command
+        .env("HOOKWRIGHT_TEST_URL", &server.api.base)
+        .env("HOOKWRIGHT_TEST_TOKEN", &server.api.token)
+}

@@ -1,0 +1,102 @@
+//! Every test of the project, in the order in which they fail fastest.
+use crate::{arrows, backlog, kills, licences, load, sdk, shell, soak};
+use anyhow::{Context, Result};
+use std::time::Instant;
+
+/// The command's flags.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Run these parts only (repeatable).
+    #[arg(long, value_enum)]
+    pub only: Vec<Part>,
+}
+
+/// A part of the tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// `cargo fmt --check`.
+    Format,
+    /// Clippy over everything, without warnings.
+    Lint,
+    /// Which crate depends on which.
+    Arrows,
+    /// Whether every dependency may be shipped.
+    Licences,
+    /// Unit, integration and documentation tests.
+    Code,
+    /// The official clients against the release binary.
+    Sdk,
+    /// The measurement campaign, short.
+    Load,
+    /// The kill campaign, short.
+    Kills,
+    /// The backlog campaign, short.
+    Backlog,
+    /// The soak, short.
+    Soak,
+}
+
+const ALL: [Part; 10] = [
+    Part::Format,
+    Part::Arrows,
+    Part::Licences,
+    Part::Lint,
+    Part::Code,
+    Part::Sdk,
+    Part::Load,
+    Part::Kills,
+    Part::Backlog,
+    Part::Soak,
+];
+
+/// Runs the parts asked for, or all; stops at the first that fails.
+pub fn run(options: &Options) -> Result<()> {
+    let chosen = |part: &&Part| options.only.is_empty() || options.only.contains(part);
+    let begun = Instant::now();
+    let mut times = Vec::new();
+    for part in ALL.iter().filter(chosen) {
+        println!("\n== {part:?}");
+        let begun = Instant::now();
+        one(*part).with_context(|| format!("{part:?}"))?;
+        times.push(format!("{part:?} {:.0} s", begun.elapsed().as_secs_f64()));
+    }
+    println!("\n{}; {:.0} s in all", times.join(", "), begun.elapsed().as_secs_f64());
+    println!("{} passed, 0 failed", times.len());
+    Ok(())
+}
+
+fn one(part: Part) -> Result<()> {
+    match part {
+        Part::Format => shell::run(&mut shell::cargo(&["fmt", "--all", "--check"])),
+        Part::Lint => shell::run(&mut shell::cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ])),
+        Part::Arrows => arrows::run(),
+        Part::Licences => licences::run(),
+        Part::Code => code(),
+        Part::Sdk => sdk::run(),
+        Part::Load => load::run(&load::Options::default()),
+        Part::Kills => kills::run(&kills::Options::default()),
+        Part::Backlog => backlog::run(&backlog::Options::default()),
+        Part::Soak => soak::run(&soak::Options::default()),
+    }
+}
+
+/// nextest where it is installed: it isolates tests in processes and names the slow ones.
+fn code() -> Result<()> {
+    if shell::has("cargo-nextest", "--version") {
+        let nextest = ["nextest", "run", "--workspace", "--locked", "--no-fail-fast"];
+        shell::run(&mut shell::cargo(&nextest))?;
+    } else {
+        println!("cargo-nextest is not installed; running with cargo test");
+        let tests = ["test", "--workspace", "--locked", "--lib", "--bins", "--tests"];
+        shell::run(&mut shell::cargo(&tests))?;
+    }
+    shell::run(&mut shell::cargo(&["test", "--workspace", "--locked", "--doc"]))
+}
