@@ -70,6 +70,7 @@ pub fn run(options: &Options) -> Result<()> {
         options.rate
     );
     let mut load = loadgen::start(&server, &arguments)?;
+    load.wait_sending()?;
     for kill in 1..=options.kills {
         let how = die(&mut server, &mut chance, kill)?;
         server.check().with_context(|| format!("check after kill {kill} ({how})"))?;

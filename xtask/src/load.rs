@@ -153,7 +153,7 @@ impl Campaign {
     }
 
     fn limits(&mut self) -> Result<()> {
-        let (rates, secs) = self.pick((&[50, 500, 5000][..], 20), (&[500], 11));
+        let (rates, secs) = self.pick((&[50, 500, 5000][..], 20), (&[500][..], 11));
         for rate in rates {
             for (flag, shape) in
                 self.pick(&[("endpoint", ""), ("app", "--endpoints 4")][..], &[("endpoint", "")])
@@ -162,9 +162,11 @@ impl Campaign {
                     self.loadgen(&format!("limits --{flag}-limit {rate} --secs {secs} {shape}"))?;
                 let name = format!("{flag} limit {rate}/s");
                 self.complete(&name, &report)?;
-                // 50 ms worth of arrivals may come in a burst: decision 4.
+                // A window may begin with a burst of 50 ms worth, but at least one; the way to
+                // the receiver bunches arrivals by as much as 20 ms.
+                let bound = 1.0 + (0.05f64.max(1.0 / f64::from(*rate)) + 0.02) / 10.0;
                 let most = number(&report, "extra/windows_10s/max_ratio")?;
-                self.goals.figure(&format!("{name}: most in 10 s, of it"), most, AtMost(1.005));
+                self.goals.figure(&format!("{name}: most in 10 s, of it"), most, AtMost(bound));
                 let least = number(&report, "extra/windows_10s/min_ratio")?;
                 self.goals.figure(&format!("{name}: least in 10 s, of it"), least, AtLeast(0.99));
             }

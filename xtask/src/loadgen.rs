@@ -2,11 +2,16 @@
 use crate::{server::Server, shell};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use std::process::{Child, Command, Stdio};
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, ChildStdout, Command, Stdio},
+};
 
-/// A run under way that ends when it is told to (mode `survive`), or by itself.
-/// Killed when it is dropped before its report was read.
-pub struct Running(Option<Child>);
+/// A run under way. Killed when it is dropped before its report was read.
+pub struct Running {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
 
 /// Starts it against `server`; `arguments` begin with the mode and are split at blanks.
 pub fn start(server: &Server, arguments: &str) -> Result<Running> {
@@ -15,7 +20,9 @@ pub fn start(server: &Server, arguments: &str) -> Result<Running> {
     command.args(["--base", &server.api.base, "--token", &server.api.token]);
     command.args(["--pid", &format!("server={}", server.pid()?)]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    Ok(Running(Some(command.spawn().context("loadgen could not be started")?)))
+    let mut child = command.spawn().context("loadgen could not be started")?;
+    let out = BufReader::new(child.stdout.take().context("its output is piped")?);
+    Ok(Running { child, out })
 }
 
 /// Runs it to its end and returns the report.
@@ -25,27 +32,35 @@ pub fn run(server: &Server, arguments: &str) -> Result<Value> {
 }
 
 impl Running {
+    /// Waits until it has set everything up (mode `survive`).
+    pub fn wait_sending(&mut self) -> Result<()> {
+        let mut line = String::new();
+        self.out.read_line(&mut line)?;
+        ensure!(line == "sending\n", "loadgen failed before it sent anything");
+        Ok(())
+    }
+
     /// Closes its input, waits for its end, and returns its report.
     pub fn report(mut self) -> Result<Value> {
-        let child = self.0.take().context("a report is read once")?;
-        let out = child.wait_with_output()?;
-        ensure!(out.status.success(), "loadgen failed ({})", out.status);
-        Ok(serde_json::from_slice(&out.stdout)?)
+        drop(self.child.stdin.take());
+        let mut text = String::new();
+        self.out.read_to_string(&mut text)?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "loadgen failed ({status})");
+        Ok(serde_json::from_str(&text)?)
     }
 
     /// Whether it has ended.
     pub fn ended(&mut self) -> Result<bool> {
-        Ok(self.0.as_mut().context("its report was read")?.try_wait()?.is_some())
+        Ok(self.child.try_wait()?.is_some())
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            // It may have ended already.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        // Both fail if it has ended already, and that is well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

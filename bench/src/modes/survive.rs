@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use std::io::Read;
 use tokio::sync::watch;
 
-/// Sends at `--rate` until standard input closes, then waits for the deliveries.
+/// Sends at `--rate` until standard input closes, then waits for the deliveries. Prints `sending`
+/// once all is set up: from then on the server may be killed.
 pub async fn run(bench: &Bench) -> Result<Value> {
     let args = &bench.args;
     let setting = Setting {
@@ -27,6 +28,7 @@ async fn act(stage: &Stage<'_>) -> Result<Value> {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         stop.send_replace(true);
     });
+    println!("sending");
     stage.plan.send_until(&stage.run, &stage.sent, stopped).await;
     Ok(json!({ "sending_s": stage.elapsed_s() }))
 }

@@ -131,7 +131,8 @@ fn messages_are_repeated_until_acknowledged_and_input_ends_the_sending() {
         let open = keep_open.then(|| child.stdin.take());
         let out = child.wait_with_output().expect("loadgen ends");
         drop(open);
-        serde_json::from_slice(&out.stdout).expect("a JSON report")
+        let text = String::from_utf8(out.stdout).expect("text");
+        serde_json::from_str(text.strip_prefix("sending\n").expect("a sign")).expect("a report")
     };
     let report = survive("100", true);
     assert_eq!(count(&report, "accepted"), 100);

@@ -140,6 +140,18 @@ impl ApiError {
         Self::Invalid(vec![Fault::new(loc, msg)])
     }
 
+    /// The same of a body that is part of another one, under `field`.
+    #[must_use]
+    pub fn within(mut self, field: &'static str) -> Self {
+        if let Self::Invalid(faults) = &mut self {
+            for fault in faults {
+                let at = fault.loc.len().min(1);
+                fault.loc.insert(at, Cow::Borrowed(field));
+            }
+        }
+        self
+    }
+
     /// Its status.
     pub const fn status(&self) -> StatusCode {
         match self {

@@ -85,6 +85,8 @@ pub struct Core {
     page_queue: VecDeque<EndpointId>,
     page_queued: HashSet<EndpointId>,
     pages_running: usize,
+    /// What the pages that are being read may bring.
+    page_bytes: usize,
     resolve_queue: VecDeque<LaneKey>,
     resolves_running: usize,
     /// Settles that could not be written yet: while there are any, nothing starts.
@@ -122,6 +124,7 @@ impl Core {
             page_queue: VecDeque::new(),
             page_queued: HashSet::new(),
             pages_running: 0,
+            page_bytes: 0,
             resolve_queue: VecDeque::new(),
             resolves_running: 0,
             unwritten: 0,
@@ -156,7 +159,13 @@ impl Core {
     /// What is left of the memory budget. A lane may take as much as it leaves to the others: one
     /// that does not move gets half of it at most, and there is always some left for those that do.
     fn room(&self) -> usize {
-        self.options.hot_bytes.saturating_sub(self.hot_bytes)
+        self.options.hot_bytes.saturating_sub(self.hot_bytes + self.page_bytes)
+    }
+
+    /// Whether attempts are getting scarce: then lanes of which nothing comes back must not take the
+    /// rest.
+    fn crowded(&self) -> bool {
+        self.in_flight > self.options.max_in_flight / 2
     }
 
     /// Does something to a lane that may change what it has in memory.
@@ -246,9 +255,16 @@ impl Core {
         self.review(key.endpoint, now);
     }
 
-    /// A page was read, or could not be.
-    pub fn page_read(&mut self, key: LaneKey, page: Option<DuePage>, now: Timestamp) {
+    /// A page was read within these limits, or could not be.
+    pub fn page_read(
+        &mut self,
+        key: LaneKey,
+        limits: DueLimits,
+        page: Option<DuePage>,
+        now: Timestamp,
+    ) {
         self.pages_running -= 1;
+        self.page_bytes -= limits.bytes;
         self.on_lane(key.endpoint, |lane| match page {
             Some(page) => lane.end_page(page, now),
             None => lane.failed_page(now.plus(READ_RETRY)),
@@ -390,10 +406,11 @@ impl Core {
                 }
                 Turn::Nobody => break,
             };
+            let crowded = self.crowded();
             let lane = self.lanes.get_mut(&endpoint);
             let ready = lane.as_ref().and_then(|lane| {
                 let Target::Open(application, prepared) = &lane.target else { return None };
-                let Readiness::Start { probe } = lane.gate(now) else { return None };
+                let Readiness::Start { probe } = lane.gate(crowded, now) else { return None };
                 Some((lane.next_cost()?, application.clone(), prepared.clone(), probe))
             });
             let (Some(lane), Some((cost, application, endpoint_now, probe))) = (lane, ready) else {
@@ -415,7 +432,7 @@ impl Core {
                 first_failure_at: lane.first_failure_at,
                 probe,
             });
-            if lane.depth() == 0 || lane.gate(now) != (Readiness::Start { probe: false }) {
+            if lane.depth() == 0 || lane.gate(crowded, now) != (Readiness::Start { probe: false }) {
                 // The front of its tenant's lanes is another one now, unless it is the only one;
                 // either way `review` decides anew, and an enlisted lane is passed when its turn
                 // comes.
@@ -434,7 +451,7 @@ impl Core {
             self.page_queued.remove(&endpoint);
             let Some(lane) = self.lanes.get_mut(&endpoint) else { continue };
             let Some(rows) = lane.wants_page(now, &self.options) else { continue };
-            let share = room.saturating_sub(lane.ready_bytes());
+            let share = room.saturating_sub(lane.ready_bytes()) / 2;
             if share == 0 && lane.depth() > 0 {
                 // It is looked at again when those have started.
                 continue;
@@ -443,12 +460,14 @@ impl Core {
             let limits = DueLimits { until: now, rows, bytes: share.min(MAX_PAGE_BYTES) };
             let skip = lane.begin_page();
             self.pages_running += 1;
+            self.page_bytes += limits.bytes;
             actions.pages.push(PageOrder { lane: lane.key, limits, skip });
         }
     }
 
     /// Looks at a lane after anything has happened to it: what it can start, read, or wait for.
     fn review(&mut self, endpoint: EndpointId, now: Timestamp) {
+        let crowded = self.crowded();
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
         let has_work = lane.depth() > 0 || lane.next_due() < Timestamp::MAX;
         match lane.target {
@@ -485,7 +504,7 @@ impl Core {
             }
         }
         let mut look_again = if lane.next_due() > now { lane.next_due() } else { Timestamp::MAX };
-        match lane.gate(now) {
+        match lane.gate(crowded, now) {
             Readiness::Start { .. } => {
                 if lane.depth() > 0 {
                     self.turns.enlist(lane.key.app, endpoint);

@@ -94,6 +94,8 @@ pub struct Lane {
     breaker: Breaker,
     throttle: Option<(u16, Throttle)>,
     last_answer: Timestamp,
+    /// Whether anything has come back since it last stood still for longer than [`STALL`].
+    proven: bool,
     paging: Option<Paging>,
     /// Fresh deliveries that a page has shown before they were handed over, with their due times.
     paged: HashMap<DeliveryId, Timestamp>,
@@ -121,6 +123,7 @@ impl Lane {
             breaker: Breaker::new(options.breaker),
             throttle: None,
             last_answer: Timestamp::EPOCH,
+            proven: false,
             paging: None,
             paged: HashMap::new(),
             next_due: Timestamp::MAX,
@@ -180,8 +183,12 @@ impl Lane {
         self.ready_bytes
     }
 
-    /// What the breaker and the limits say, whether or not there is something to start.
-    pub fn gate(&self, now: Timestamp) -> Readiness {
+    /// What the breaker and the limits say, whether or not there is something to start. `crowded`:
+    /// attempts are getting scarce over all lanes.
+    pub fn gate(&self, crowded: bool, now: Timestamp) -> Readiness {
+        if self.disabling {
+            return Readiness::Wait;
+        }
         let probe = match self.breaker.permit(now) {
             Permit::Pass => false,
             Permit::Probe => true,
@@ -195,7 +202,11 @@ impl Lane {
         }
         let stalled = self.running > 0 && now.since(self.last_answer) > STALL;
         let window = self.window.size();
-        let room = if stalled { window.min(self.first_window.size()) } else { window };
+        let room = match stalled {
+            _ if crowded && (stalled || !self.proven) => 1,
+            true => window.min(self.first_window.size()),
+            false => window,
+        };
         if self.running < room { Readiness::Start { probe } } else { Readiness::Wait }
     }
 
@@ -219,6 +230,7 @@ impl Lane {
             let _ = throttle.take(now);
         }
         if self.running == 0 {
+            self.proven &= now.since(self.last_answer) <= STALL;
             self.last_answer = now;
         }
         self.running += 1;
@@ -232,6 +244,7 @@ impl Lane {
         let full = self.running >= self.window.size();
         self.running -= 1;
         self.last_answer = now;
+        self.proven = true;
         match pace {
             Pace::Faster => {
                 self.window.success(full);
@@ -323,7 +336,7 @@ impl Lane {
     pub fn end_page(&mut self, page: DuePage, now: Timestamp) {
         let Some(paging) = self.paging.take() else { return };
         let next = page.next_due.unwrap_or(Timestamp::MAX);
-        self.next_due = paging.noted.map_or(next, |noted| noted.min(next));
+        self.next_due = next;
         let fresh = |due| now.since(due) < HANDOVER_WITHIN;
         self.paged.retain(|_, due| fresh(*due));
         for DueDelivery { delivery, message } in page.due {

@@ -64,7 +64,7 @@ impl Engine {
                 "due deliveries could not be read; trying again")
             })
             .ok();
-        self.tell(|core, now| core.page_read(order.lane, page, now));
+        self.tell(|core, now| core.page_read(order.lane, order.limits, page, now));
     }
 
     pub(crate) async fn resolve(self: Arc<Self>, key: LaneKey) {

@@ -97,8 +97,13 @@ impl RetryTiming {
             }
             None => scheduled,
         };
-        let base = if overloaded { base.max(self.overload_wait) } else { base };
-        base.mul_f64(1.0 + self.jitter.clamp(0.0, 1.0) * (2.0 * entropy.unit() - 1.0))
+        let jitter = self.jitter.clamp(0.0, 1.0);
+        let wait = base.mul_f64(1.0 + jitter * (2.0 * entropy.unit() - 1.0));
+        if overloaded && wait < self.overload_wait {
+            // A floor: varied upwards only.
+            return self.overload_wait.mul_f64(1.0 + jitter * entropy.unit());
+        }
+        wait
     }
 }
 
@@ -136,7 +141,9 @@ mod tests {
             for _ in 0..200 {
                 let wait =
                     timing.wait(scheduled * SEC, after.map(|s| s * SEC), overloaded, &entropy);
-                assert!(wait >= (low * SEC).mul_f64(0.8), "{wait:?} for {scheduled} {after:?}");
+                let floor = if overloaded { 60.0 } else { 0.0 };
+                let low = (low * SEC).mul_f64(0.8).max(Duration::from_secs_f64(floor));
+                assert!(wait >= low, "{wait:?} for {scheduled} {after:?}");
                 assert!(wait <= (high * SEC).mul_f64(1.2), "{wait:?} for {scheduled} {after:?}");
             }
         }

@@ -95,7 +95,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         }
         "config" => commands::config::run(&config, arguments.get_flag("table")),
         "openapi" => {
-            println!("{}", api::openapi_json());
+            print!("{}", api::openapi_json());
             Ok(ExitCode::SUCCESS)
         }
         "backup" => {

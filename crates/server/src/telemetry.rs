@@ -64,7 +64,7 @@ where
 pub fn init_metrics() -> anyhow::Result<PrometheusHandle> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
-        .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &SIZES)?
+        .set_buckets_for_metric(Matcher::Suffix("_rows".to_owned()), &SIZES)?
         .install_recorder()
         .context("metrics were set up before")
 }

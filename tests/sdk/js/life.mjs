@@ -46,7 +46,6 @@ const step = (name, run) =>
   });
 
 await receiver.start();
-test.after(() => receiver.stop());
 
 await step("create an application", async () => {
   const uid = `life-js-${process.pid}`;
@@ -168,3 +167,5 @@ await step("delete", async () => {
   await svix.application.delete(app.id);
   await assert.rejects(svix.application.get(app.id), (e) => e.code === 404);
 });
+
+receiver.stop();

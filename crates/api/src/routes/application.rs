@@ -131,6 +131,11 @@ pub struct Checked {
 }
 
 impl ApplicationIn {
+    /// Its values, checked, where it stands in another body.
+    pub fn check_in_line(self) -> Result<Checked, ApiError> {
+        self.check().map_err(|error| error.within("application"))
+    }
+
     /// Its values, checked.
     pub fn check(self) -> Result<Checked, ApiError> {
         let mut faults = Faults::default();

@@ -10,6 +10,7 @@ use domain::{
     name::{FeatureFlag, Ref},
     token::{Capability, Revocation, Revoked, Scope},
 };
+use futures_util::future::try_join_all;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -113,7 +114,7 @@ async fn portal_access(
     mut input: AppPortalAccessIn,
 ) -> Result<Json<AppPortalAccessOut>, ApiError> {
     input.check()?;
-    let in_line = input.application.take().map(ApplicationIn::check).transpose()?;
+    let in_line = input.application.take().map(ApplicationIn::check_in_line).transpose()?;
     let catalogues = state.publisher.catalogues();
     let mut found = catalogues.application(caller.org, app).await?;
     if let (None, Some(checked)) = (&found, in_line) {
@@ -260,9 +261,11 @@ async fn expire_all(
         let what = sessions.map(|id| Revoked::Session(org, app, id)).collect();
         (what, Duration::from_secs(2 * MAX_EXPIRY_SECS))
     };
-    for what in what {
-        revoke(&state, Revocation { what, at, forget_at: at.plus(life) }).await?;
-    }
+    let revoked = what.into_iter().map(|what| {
+        revoke(&state, Revocation { what, at, forget_at: at.plus(life) })
+    });
+    // All at once: the store makes one commit of them.
+    try_join_all(revoked).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

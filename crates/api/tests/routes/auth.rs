@@ -199,7 +199,7 @@ async fn portal_access_is_a_token_and_a_way_in() {
         (json!({"sessionId": "x".repeat(65)}), "body.sessionId"),
         (json!({"featureFlags": ["a b"]}), "body.featureFlags.[0]"),
         (json!({"capabilities": ["Everything"]}), "body.capabilities.[0]"),
-        (json!({"application": {"name": ""}}), "body.name"),
+        (json!({"application": {"name": ""}}), "body.application.name"),
     ] {
         let (status, what) = org.post(&path, body.clone()).await.error();
         assert!(status == 422 && what.starts_with(loc), "{body}: {status} {what}");

@@ -134,7 +134,7 @@ async fn bad_values_are_refused() {
         ("payloadRetentionHours", bad(json!(2161), "body.payloadRetentionHours")),
         ("payloadRetentionHours", bad(json!(0), "body.payloadRetentionHours")),
         ("application", bad(json!({}), "body.application.name")),
-        ("application", bad(json!({"name": ""}), "body.name")),
+        ("application", bad(json!({"name": ""}), "body.application.name")),
         (
             "transformationsParams",
             bad(json!({"rawPayload": 1}), "body.transformationsParams.rawPayload"),

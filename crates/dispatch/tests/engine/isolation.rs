@@ -53,6 +53,28 @@ async fn hanging_endpoints_change_nothing_for_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_that_hang_do_not_take_all_there_is() {
+    let world = World::new(|options| options.max_in_flight = 512);
+    for n in 0..100 {
+        let app = world.application(|_| {}).await;
+        let host = format!("e{n}.test");
+        world.endpoint(&app, &host, |_| {}).await;
+        world.receivers.always(&host, Answer::hang());
+        world.send_many(&app, 30).await;
+    }
+    let app = world.application(|_| {}).await;
+    world.endpoint(&app, "healthy.test", |_| {}).await;
+    world.receivers.always("healthy.test", Answer::ok().after(5 * MS));
+    for n in 1..=100 {
+        let began = Instant::now();
+        world.send_many(&app, 10).await;
+        let last = world.arrivals(SEC, "healthy.test", 10 * n).await;
+        assert!(last.at - began <= 6 * MS, "{:?}", last.at - began);
+        world.pass(20 * MS).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lane_that_dies_with_a_wide_window_does_not_fill_it() {
     let world = World::new(|_| {});
     let app = world.application(|_| {}).await;

@@ -1,1 +1,139 @@
-//!
+//! Tasks: recover, and what a deletion leaves.
+
+use std::sync::Arc;
+
+use domain::{
+    application::Application,
+    delivery::{Cause, EndState, Trigger},
+    endpoint::Endpoint,
+    id::TaskId,
+    message::Message,
+    task::{Task, TaskKind, TaskStatus},
+};
+use store::Tasks;
+
+use crate::harness::{Answer, HOUR, SEC, World, schedule};
+
+/// An endpoint at which `n` messages have failed for good, and the moment after.
+async fn failed(world: &World, n: usize) -> (Application, Endpoint, Vec<Arc<Message>>) {
+    let app = world.application(|_| {}).await;
+    let endpoint = world.endpoint(&app, "one.test", |e| e.retry_schedule = Some(schedule(&[])));
+    let endpoint = endpoint.await;
+    world.receivers.always("one.test", Answer::status(400));
+    let messages = world.send_many(&app, n).await;
+    world.drained(HOUR).await;
+    assert_eq!(world.receivers.total(), n);
+    world.pass(SEC).await;
+    world.receivers.always("one.test", Answer::ok());
+    (app, endpoint, messages)
+}
+
+async fn recover(world: &World, endpoint: &Endpoint) -> TaskId {
+    let task = Task {
+        org: endpoint.org,
+        id: TaskId::generate(world.now(), &*world.entropy),
+        kind: TaskKind::Recover {
+            app: endpoint.app,
+            endpoint: endpoint.id,
+            since: endpoint.created_at,
+            until: world.now(),
+        },
+        status: TaskStatus::Running,
+        cursor: None,
+        done: 0,
+        updated_at: world.now(),
+    };
+    world.memory().create_task(task.clone()).await.expect("the store answers");
+    world.publisher.handover().application_changed(endpoint.org, endpoint.app);
+    task.id
+}
+
+async fn task(world: &World, id: TaskId) -> Task {
+    world.memory().task(world.org, id).await.expect("the store answers").expect("it is there")
+}
+
+#[tokio::test(start_paused = true)]
+async fn recover_sends_again_what_failed_page_by_page() {
+    let world = World::new(|_| {});
+    let (app, endpoint, messages) = failed(&world, 950).await;
+    let id = recover(&world, &endpoint).await;
+    world.pass(SEC).await;
+    let newer = world.send(&app).await;
+    let done = async || task(&world, id).await.status != TaskStatus::Running;
+    world.until(60 * SEC, "the task ends", done).await;
+    world.drained(SEC).await;
+    let ended = task(&world, id).await;
+    assert_eq!((ended.status, ended.done), (TaskStatus::Finished, 950));
+    assert_eq!(world.receivers.total(), 2 * 950 + 1);
+    for message in [&messages[0], &messages[949]] {
+        let records = world.records(message, &endpoint).await;
+        let replay = records.iter().find(|r| r.trigger == Trigger::Replay).expect("sent again");
+        assert_eq!(replay.end, Some((EndState::Succeeded, Cause::Delivered)));
+    }
+    assert_eq!(world.records(&newer, &endpoint).await.len(), 1, "that had not failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recovery_that_is_interrupted_goes_on_and_repeats_nothing() {
+    for seed in 0..8 {
+        let mut world = World::with_seed(seed, |_| {});
+        let (_, endpoint, _) = failed(&world, 900).await;
+        world.store.be_slow(seed, SEC / 20);
+        let id = recover(&world, &endpoint).await;
+        world.pass(SEC / 100 * (10 + 7 * seed as u32)).await;
+        world.store.lose_next("enqueue");
+        world.pass(SEC / 10).await;
+        let under_way = world.engine.depths().in_flight;
+        world.crash();
+        let done = async || task(&world, id).await.status == TaskStatus::Finished;
+        world.until(60 * SEC, "the task is finished", done).await;
+        world.drained(60 * SEC).await;
+        let sent = world.receivers.total();
+        assert!(sent >= 1_800 && sent <= 1_800 + under_way, "{sent}, {under_way} under way");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn recovering_a_deleted_endpoint_fails() {
+    let world = World::new(|_| {});
+    let (_, endpoint, _) = failed(&world, 10).await;
+    world.delete(&endpoint).await;
+    let id = recover(&world, &endpoint).await;
+    world.pass(10 * SEC).await;
+    assert_eq!(task(&world, id).await.status, TaskStatus::Failed);
+    assert_eq!(world.receivers.total(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_goes_on_when_the_store_is_back() {
+    let world = World::new(|_| {});
+    let (_, endpoint, _) = failed(&world, 300).await;
+    world.store.fail("enqueue");
+    let id = recover(&world, &endpoint).await;
+    world.pass(30 * SEC).await;
+    assert_eq!(task(&world, id).await.status, TaskStatus::Running);
+    world.store.heal();
+    world.pass(10 * SEC).await;
+    assert_eq!(task(&world, id).await.status, TaskStatus::Finished);
+    world.drained(SEC).await;
+    assert_eq!(world.receivers.total(), 600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_deleted_endpoint_leaves_is_cancelled_by_a_task_alone() {
+    let mut world = World::new(|_| {});
+    let app = world.application(|_| {}).await;
+    let endpoint = world.endpoint(&app, "one.test", |_| {}).await;
+    let mut draft = world.draft("{}");
+    // Nothing is due, so no lane looks.
+    draft.deliver_at = Some(world.now().plus(24 * HOUR));
+    let messages = world.publish(&app, vec![draft; 450]).await;
+    world.engine.stop().await;
+    world.delete(&endpoint).await;
+    world.crash();
+    world.drained(10 * SEC).await;
+    let end = world.end(&messages[449], &endpoint).await;
+    assert_eq!(end, Some((EndState::Cancelled, Cause::EndpointDeleted)));
+    let tasks = world.memory().running_tasks(10).await.expect("the store answers");
+    assert_eq!(tasks, []);
+}

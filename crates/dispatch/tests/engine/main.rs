@@ -2,11 +2,15 @@
 //! real clock, and every run of a test is the same run.
 
 mod delivering;
+mod ends;
+mod health;
 mod holding;
 mod isolation;
+mod jobs;
 mod limits;
 mod memory;
 mod races;
+mod restart;
 mod stopping;
 mod trouble;
 

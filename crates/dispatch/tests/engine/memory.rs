@@ -27,7 +27,7 @@ async fn cold_lanes_stay_in_bounds_and_in_order() {
     }
     let row = 600 + 256;
     let mut most = (0, 0);
-    while world.pending().await > 0 {
+    while !world.idle().await {
         let depths = world.engine.depths();
         most = (most.0.max(depths.ready), most.1.max(depths.hot_bytes));
         assert!(depths.ready <= 3 * 40, "{depths:?}");

@@ -124,7 +124,7 @@ impl<'a> MessageIn<'a> {
             _ => Body::json(request.slice_ref(text.as_bytes())),
         };
         faults.finish()?;
-        let application = self.application.map(ApplicationIn::check).transpose()?;
+        let application = self.application.map(ApplicationIn::check_in_line).transpose()?;
         let draft = Draft {
             event_type: event_type.ok_or(ApiError::Internal)?,
             event_id,

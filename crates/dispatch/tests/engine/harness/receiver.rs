@@ -95,7 +95,7 @@ type Script = Box<dyn FnMut(usize) -> Answer + Send>;
 
 #[derive(Default)]
 struct Inner {
-    arrivals: Vec<Arrival>,
+    arrivals: HashMap<String, Vec<Arrival>>,
     scripts: HashMap<String, (usize, Script)>,
     /// Requests that are being answered, by host.
     busy: BTreeMap<String, usize>,
@@ -119,17 +119,17 @@ impl Receivers {
 
     /// What came to a host, in order.
     pub fn at(&self, host: &str) -> Vec<Arrival> {
-        self.0.lock().arrivals.iter().filter(|a| a.host == host).cloned().collect()
+        self.0.lock().arrivals.get(host).cloned().unwrap_or_default()
     }
 
     /// How much came to a host.
     pub fn count(&self, host: &str) -> usize {
-        self.0.lock().arrivals.iter().filter(|a| a.host == host).count()
+        self.0.lock().arrivals.get(host).map_or(0, Vec::len)
     }
 
     /// How much came at all.
     pub fn total(&self) -> usize {
-        self.0.lock().arrivals.len()
+        self.0.lock().arrivals.values().map(Vec::len).sum()
     }
 
     /// How many requests a host is answering.
@@ -145,7 +145,7 @@ impl Receivers {
     /// Nothing came twice to the same host.
     pub fn assert_no_duplicates(&self) {
         let mut counts: HashMap<(String, MessageId), usize> = HashMap::new();
-        for arrival in &self.0.lock().arrivals {
+        for arrival in self.0.lock().arrivals.values().flatten() {
             *counts.entry((arrival.host.clone(), arrival.message)).or_default() += 1;
         }
         let twice: Vec<_> = counts.iter().filter(|(_, n)| **n > 1).collect();
@@ -170,7 +170,8 @@ impl Receivers {
         let busy = *busy;
         let most = inner.most_busy.entry(host.clone()).or_default();
         *most = busy.max(*most);
-        inner.arrivals.push(Arrival { at: Instant::now(), host: host.clone(), message, request });
+        let arrival = Arrival { at: Instant::now(), host: host.clone(), message, request };
+        inner.arrivals.entry(host.clone()).or_default().push(arrival);
         (host, answer)
     }
 

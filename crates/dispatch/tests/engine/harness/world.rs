@@ -25,7 +25,7 @@ use domain::{
 use hookwright_dispatch::{DispatchOptions, Engine, EngineParts};
 use publish::{Catalogues, Draft, PublishError, PublishOptions, Publisher};
 use store::{
-    Catalog, History, Housekeeping,
+    Catalog, Deliveries, History, Housekeeping,
     history::{DeliveryRecord, Tenant},
 };
 use store_memory::MemoryStore;
@@ -304,6 +304,11 @@ impl World {
         self.memory.stats().await.expect("the store answers").pending
     }
 
+    /// Whether nothing is pending in the store.
+    pub async fn idle(&self) -> bool {
+        self.memory.lanes(None, 1).await.expect("the store answers").is_empty()
+    }
+
     /// Lets time pass.
     pub async fn pass(&self, time: Duration) {
         sleep(time).await;
@@ -328,11 +333,7 @@ impl World {
 
     /// Lets time pass until nothing is pending, and checks that the store is whole.
     pub async fn drained(&self, time: Duration) {
-        self.until(time, "nothing is pending", async || self.pending().await == 0).await;
-        self.whole().await;
-    }
-
-    pub async fn whole(&self) {
+        self.until(time, "nothing is pending", async || self.idle().await).await;
         let report = self.memory.check().await.expect("the store answers");
         assert_eq!(report.problems, [""; 0]);
     }
