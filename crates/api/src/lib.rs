@@ -16,6 +16,7 @@ pub mod openapi;
 pub mod page;
 pub mod routes;
 pub mod state;
+mod trace;
 
 pub use auth::{Auth, JwtAlgorithm, Keys};
 pub use error::ApiError;

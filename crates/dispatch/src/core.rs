@@ -17,6 +17,7 @@ use store::{
     StoreError,
     deliveries::{DueLimits, DuePage, LaneHead, LaneKey},
 };
+use url::Url;
 
 use crate::{
     lane::{Lane, Readiness, Target, hot_bytes},
@@ -184,12 +185,15 @@ impl Core {
         self.review(key.endpoint, now);
     }
 
-    /// An endpoint was changed.
-    pub fn endpoint_changed(&mut self, endpoint: EndpointId, now: Timestamp) {
-        if let Some(lane) = self.lanes.get_mut(&endpoint) {
-            lane.target = Target::Unknown;
-            lane.resolve_again = lane.resolving;
-            self.review(endpoint, now);
+    /// An endpoint was changed. Returns where it was reached until now, if that is known.
+    pub fn endpoint_changed(&mut self, endpoint: EndpointId, now: Timestamp) -> Option<Arc<Url>> {
+        let lane = self.lanes.get_mut(&endpoint)?;
+        let before = std::mem::replace(&mut lane.target, Target::Unknown);
+        lane.resolve_again = lane.resolving;
+        self.review(endpoint, now);
+        match before {
+            Target::Open(_, prepared) => Some(prepared.url.clone()),
+            _ => None,
         }
     }
 

@@ -195,7 +195,10 @@ impl Handover for EngineHandle {
     }
 
     fn endpoint_changed(&self, _org: OrganizationId, _app: ApplicationId, endpoint: EndpointId) {
-        self.0.tell(|core, now| core.endpoint_changed(endpoint, now));
+        if let Some(url) = self.0.tell(|core, now| core.endpoint_changed(endpoint, now)) {
+            // Nothing more goes out on a connection that was made for what is no more.
+            self.0.parts.destination.forget(&url);
+        }
         self.0.jobs.notify_one();
     }
 

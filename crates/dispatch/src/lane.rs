@@ -61,8 +61,8 @@ pub enum Readiness {
 /// A page that is being read.
 #[derive(Debug, Default)]
 struct Paging {
-    /// What left memory meanwhile: the page may still show it as it was.
-    left: HashSet<DeliveryId>,
+    /// What was ended meanwhile, not by an attempt of its own: the page may still show it.
+    ended: HashSet<DeliveryId>,
     /// The earliest due time noted meanwhile.
     noted: Option<Timestamp>,
 }
@@ -291,9 +291,6 @@ impl Lane {
     /// A delivery left memory: it ended, or waits in the store (`next`) for another try.
     pub fn left(&mut self, id: DeliveryId, next: Option<Timestamp>) {
         self.in_memory.remove(&id);
-        if let Some(paging) = &mut self.paging {
-            paging.left.insert(id);
-        }
         if let Some(due) = next {
             self.note_due(due);
         }
@@ -302,7 +299,7 @@ impl Lane {
     /// A delivery ended by something else. If it waits in memory it is let go.
     pub fn ended(&mut self, id: DeliveryId) {
         if let Some(paging) = &mut self.paging {
-            paging.left.insert(id);
+            paging.ended.insert(id);
         }
         let at = self.ready.iter().position(|hot| hot.delivery.id == id);
         if let Some(hot) = at.and_then(|at| self.ready.remove(at)) {
@@ -336,12 +333,12 @@ impl Lane {
     pub fn end_page(&mut self, page: DuePage, now: Timestamp) {
         let Some(paging) = self.paging.take() else { return };
         let next = page.next_due.unwrap_or(Timestamp::MAX);
-        self.next_due = next;
+        self.next_due = paging.noted.map_or(next, |noted| noted.min(next));
         let fresh = |due| now.since(due) < HANDOVER_WITHIN;
         self.paged.retain(|_, due| fresh(*due));
         for DueDelivery { delivery, message } in page.due {
             let (id, due, untried) = (delivery.id, delivery.due, delivery.attempts == 0);
-            if !paging.left.contains(&id)
+            if !paging.ended.contains(&id)
                 && self.push(Hot { delivery, message })
                 && untried
                 && fresh(due)

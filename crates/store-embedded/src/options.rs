@@ -12,7 +12,8 @@ use crate::space::FreeSpace;
 pub struct EmbeddedOptions {
     /// Its directory; made if it is not there.
     pub dir: PathBuf,
-    /// Page cache of the writer, in MiB.
+    /// Page cache of the writer, in MiB. A larger one costs: while the file is below 1 GiB, many a
+    /// commit makes SQLite look at each page of it.
     pub cache_mib: u32,
     /// Threads that read, each with a page cache of 4 MiB.
     pub readers: usize,
@@ -35,7 +36,7 @@ impl EmbeddedOptions {
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
-            cache_mib: 96,
+            cache_mib: 32,
             readers: 2,
             queue_bytes: 64 << 20,
             queue_rows: 200_000,

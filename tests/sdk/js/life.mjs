@@ -33,7 +33,8 @@ async function eventually(what, read, seconds = 30) {
   }
 }
 
-const attemptsOf = async (id) => (await svix.messageAttempt.listByMsg(app.id, id)).data;
+const attemptsOf = async (id) =>
+  (await svix.messageAttempt.listByMsg(app.id, id, { withContent: true })).data;
 
 // Each step needs the ones before it: after one that failed, the others are skipped.
 let alive = true;

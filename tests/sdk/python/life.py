@@ -21,6 +21,7 @@ from svix.api import (
     EventTypeIn,
     EventTypeListOptions,
     MessageAttemptListAttemptedMessagesOptions,
+    MessageAttemptListByMsgOptions,
     MessageCreateOptions,
     MessageIn,
     MessageStatus,
@@ -122,7 +123,8 @@ class Life:
 
     def attempts(self, message_id: str, count: int):
         def read():
-            found = svix.message_attempt.list_by_msg(self.app.id, message_id).data
+            options = MessageAttemptListByMsgOptions(with_content=True)
+            found = svix.message_attempt.list_by_msg(self.app.id, message_id, options).data
             return found if len(found) >= count else None
 
         return eventually(f"{count} attempts", read)
@@ -130,7 +132,7 @@ class Life:
     def list_the_attempts(self) -> None:
         [attempt] = self.attempts(self.message.id, 1)
         assert (attempt.status, attempt.response_status_code) == (MessageStatus.SUCCESS, 200)
-        assert attempt.response == "answered 200"
+        assert attempt.response == "answered 200", attempt.response
         assert attempt.endpoint_id == self.endpoint.id
         same = svix.message_attempt.get(self.app.id, self.message.id, attempt.id)
         assert same.id == attempt.id

@@ -261,9 +261,9 @@ async fn expire_all(
         let what = sessions.map(|id| Revoked::Session(org, app, id)).collect();
         (what, Duration::from_secs(2 * MAX_EXPIRY_SECS))
     };
-    let revoked = what.into_iter().map(|what| {
-        revoke(&state, Revocation { what, at, forget_at: at.plus(life) })
-    });
+    let revoked = what
+        .into_iter()
+        .map(|what| revoke(&state, Revocation { what, at, forget_at: at.plus(life) }));
     // All at once: the store makes one commit of them.
     try_join_all(revoked).await?;
     Ok(StatusCode::NO_CONTENT)

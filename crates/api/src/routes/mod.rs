@@ -5,6 +5,7 @@ pub mod application;
 pub mod attempt;
 pub mod auth;
 pub mod background_task;
+mod check;
 pub mod endpoint;
 pub mod environment;
 pub mod event_type;
@@ -26,6 +27,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{docs, edge::Edge, error::ApiError, idempotency, observe, openapi, state::ApiState};
 
+/// How often a change is made anew because somebody else's came between.
+const MAX_EDITS: usize = 8;
 /// How long browsers may remember what they are allowed.
 const CORS_MAX_AGE: Duration = Duration::from_secs(600);
 

@@ -99,6 +99,9 @@ async fn bad_values_are_refused() {
         let (status, what) = org.post("/event-type", body).await.error();
         assert!(status == 422 && what.starts_with(loc), "{field} {value}: {status} {what}");
     }
+    let many: serde_json::Map<_, _> = (0..101).map(|i| (i.to_string(), json!({}))).collect();
+    let body = json!({"name": "a", "description": "d", "schemas": many});
+    assert_eq!(org.post("/event-type", body).await.error(), (422, "body.schemas".into()));
     org.post("/event-type", json!({"name": "a", "description": "d"})).await.ok(201);
     for body in [json!({"description": null}), json!({"archived": null}), json!({"schemas": 1})] {
         assert_eq!(org.patch("/event-type/a", body).await.status, 422);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::{
+    delivery::Trigger,
     entropy::{Entropy, SeededEntropy},
     page::{Order, PageRequest},
 };
@@ -11,7 +12,7 @@ use store::{
     history::{AttemptFilter, Tenant},
 };
 
-use crate::harness::{Answer, HOUR, MS, World, schedule};
+use crate::harness::{Answer, HOUR, MS, SEC, World, schedule};
 
 /// Publishes at random moments over a store that takes its time with everything, to receivers that
 /// fail now and then.
@@ -61,5 +62,75 @@ async fn run(seed: u64, longest_call: Duration) {
 async fn nothing_is_sent_twice_or_forgotten_over_a_slow_store() {
     for seed in 0..60 {
         run(seed, [1, 5, 20, 100][(seed % 4) as usize] * MS).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_resend_has_ended_is_not_sent_because_of_an_older_page() {
+    let world = World::new(|_| {});
+    let app = world.application(|_| {}).await;
+    let endpoint = world.endpoint(&app, "one.test", |_| {}).await;
+    world.receivers.always("one.test", Answer::status(500));
+    let message = world.send(&app).await;
+    world.pass(4_900 * MS).await;
+    world.receivers.always("one.test", Answer::ok().after(200 * MS));
+    world.resend(&message, &endpoint, Trigger::Manual).await;
+    world.store.hold("due");
+    // The page is read at 5 s, the resend arrives at 5.1 s, the page comes at 5.2 s.
+    world.pass(300 * MS).await;
+    assert_eq!(world.pending().await, 0);
+    world.store.let_go();
+    world.pass(HOUR).await;
+    assert_eq!(world.receivers.total(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_while_the_endpoint_is_looked_up_is_not_missed() {
+    let mut world = World::new(|_| {});
+    let app = world.application(|_| {}).await;
+    let endpoint = world.endpoint(&app, "one.test", |_| {}).await;
+    world.receivers.always("one.test", Answer::status(500));
+    world.send(&app).await;
+    world.pass(SEC).await;
+    world.crash();
+    world.store.hold("load_application");
+    world.pass(10 * SEC).await;
+    world.change(&endpoint, |e| e.disabled = true).await;
+    world.store.let_go();
+    world.pass(HOUR).await;
+    assert_eq!(world.receivers.total(), 1, "it was disabled before it was due");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_failure_and_a_recovery_that_cross_are_told_apart() {
+    // Two outcomes whose writes are answered in the wrong order: what the lane believes is put
+    // right by the store.
+    for seed in 0..40 {
+        let world = World::with_seed(seed, |options| {
+            options.policy.disable_after = Some(HOUR);
+            options.policy.schedule = schedule(&[1, 1, 1]);
+        });
+        let app = world.application(|_| {}).await;
+        let endpoint = world.endpoint(&app, "one.test", |_| {}).await;
+        world.store.be_slow(seed, 50 * MS);
+        world.receivers.on("one.test", |nth| {
+            let status = if nth < 60 && nth % 3 == 0 { 500 } else { 200 };
+            Answer::status(status).after(20 * MS)
+        });
+        for _ in 0..60 {
+            world.send(&app).await;
+        }
+        world.drained(HOUR).await;
+        world.send(&app).await;
+        world.drained(SEC).await;
+        world.send(&app).await;
+        world.drained(SEC).await;
+        assert_eq!(world.stored(&endpoint).await.first_failure_at, None, "seed {seed}");
+        // Were it believed to fail since then, one failure now would disable it.
+        world.pass(2 * HOUR).await;
+        world.receivers.on("one.test", |nth| Answer::status(if nth == 0 { 500 } else { 200 }));
+        world.send(&app).await;
+        world.drained(HOUR).await;
+        assert!(!world.stored(&endpoint).await.disabled, "seed {seed}");
     }
 }

@@ -1,6 +1,7 @@
 //! Endpoints: where customers listen.
 
 mod bodies;
+mod checked;
 mod headers;
 mod history;
 mod secret;
@@ -27,7 +28,8 @@ use store::catalog::Refused;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use self::bodies::{EndpointIn, EndpointOut, EndpointPatch, EndpointUpdate};
-use super::application::MAX_EDITS;
+use self::checked::{Checked, with_stored_password};
+use super::MAX_EDITS;
 use crate::{
     auth::{AnyCaller, Caller},
     body,
@@ -91,7 +93,7 @@ async fn create(
     state: &ApiState,
     caller: &Caller,
     app: &ApplicationCatalogue,
-    values: bodies::Checked,
+    values: Checked,
 ) -> Result<Endpoint, ApiError> {
     let now = state.clock.now();
     let secret = new_secret(state, values.secret);
@@ -203,7 +205,7 @@ async fn upsert(
     let app = state.app(&caller, &app, Capability::ManageEndpoint).await?;
     let values = body::parse::<EndpointUpdate>(&body)?.check(&state, caller.org).await?;
     let replaced = edit(&state, &caller, &app, &endpoint, |endpoint| {
-        endpoint.url = bodies::with_stored_password(&values.url, Some(&endpoint.url))?;
+        endpoint.url = with_stored_password(&values.url, Some(&endpoint.url))?;
         endpoint.uid.clone_from(&values.uid);
         endpoint.description.clone_from(&values.description);
         endpoint.throttle_rate = values.throttle_rate;
@@ -219,7 +221,7 @@ async fn upsert(
     if let Some(endpoint) = replaced {
         return Ok(Json(EndpointOut::from(endpoint)).into_response());
     }
-    bodies::with_stored_password(&values.url, None)?;
+    with_stored_password(&values.url, None)?;
     let endpoint = create(&state, &caller, &app, values).await?;
     Ok((StatusCode::CREATED, Json(EndpointOut::from(endpoint))).into_response())
 }

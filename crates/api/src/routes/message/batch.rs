@@ -16,6 +16,7 @@ use crate::{
     extract::{Path, Query},
     idempotency::RequestKey,
     state::ApiState,
+    trace::TraceParent,
 };
 
 /// Most messages of a batch.
@@ -104,6 +105,7 @@ pub(super) async fn create_batch(
     Path((app,)): Path<(Ref<ApplicationId>,)>,
     OrgCaller(caller): OrgCaller,
     key: RequestKey,
+    trace: TraceParent,
     body: Bytes,
 ) -> Result<Json<MessageBatchOut>, ApiError> {
     let MessageBatchIn { messages } = body::parse(&body)?;
@@ -119,7 +121,8 @@ pub(super) async fn create_batch(
         let draft = body::parse_text::<MessageIn<'_>>(text.get())
             .and_then(|input| input.draft(&body, now, idempotency));
         match draft {
-            Ok((draft, _)) => {
+            Ok((mut draft, _)) => {
+                trace.onto(&mut draft.body);
                 drafts.push(draft);
                 refused.push(None);
             }

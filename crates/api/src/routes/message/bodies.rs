@@ -8,7 +8,7 @@ use domain::{
     clock::Timestamp,
     id::MessageId,
     message::{Body, Message, Origin},
-    name::{Channel, EventTypeName, InvalidName, Tag, Uid},
+    name::{Channel, EventTypeName, Tag, Uid},
 };
 use http::HeaderValue;
 use publish::{Draft, DraftClaim};
@@ -19,7 +19,10 @@ use utoipa::ToSchema;
 use crate::{
     body,
     error::{ApiError, Faults},
-    routes::application::{ApplicationIn, Checked as CheckedApplication},
+    routes::{
+        application::{ApplicationIn, Checked as CheckedApplication},
+        check,
+    },
 };
 
 /// Most channels of a message.
@@ -100,9 +103,11 @@ impl<'a> MessageIn<'a> {
         let event_type = faults.check("eventType", self.event_type.parse::<EventTypeName>());
         let event_id =
             self.event_id.and_then(|id| faults.check("eventId", Uid::parse_for::<MessageId>(&id)));
-        let channels =
-            self.channels.map(|c| names::<Channel>(&mut faults, "channels", c, 1..=MAX_CHANNELS));
-        let tags = self.tags.map(|t| names::<Tag>(&mut faults, "tags", t, 0..=MAX_TAGS));
+        let channels: Option<Vec<Channel>> = self
+            .channels
+            .and_then(|names| check::names(&mut faults, "channels", names, 1..=MAX_CHANNELS));
+        let tags: Option<Vec<Tag>> =
+            self.tags.and_then(|names| check::names(&mut faults, "tags", names, 0..=MAX_TAGS));
         if let Some(at) = self.deliver_at {
             let earliest = now.plus(DELIVER_AHEAD.0).minus(CLOCK_SLACK);
             if at < earliest || at > now.plus(DELIVER_AHEAD.1 + CLOCK_SLACK) {
@@ -148,31 +153,6 @@ fn bounded(faults: &mut Faults, field: &'static str, value: Option<i64>, max: u6
     let checked = u64::try_from(value).ok().filter(|v| (1..=max).contains(v));
     if checked.is_none() {
         faults.body(field, format!("must be 1 to {max}"));
-    }
-    checked
-}
-
-/// Names, each once, in their order.
-fn names<N>(
-    faults: &mut Faults,
-    field: &'static str,
-    names: Vec<String>,
-    count: std::ops::RangeInclusive<usize>,
-) -> Vec<N>
-where
-    N: std::str::FromStr<Err = InvalidName> + PartialEq,
-{
-    if !count.contains(&names.len()) {
-        faults.body(field, format!("must hold {} to {} items", count.start(), count.end()));
-        return Vec::new();
-    }
-    let mut checked = Vec::with_capacity(names.len());
-    for name in names {
-        match name.parse() {
-            Ok(name) if checked.contains(&name) => {}
-            Ok(name) => checked.push(name),
-            Err(error) => faults.body(field, error),
-        }
     }
     checked
 }

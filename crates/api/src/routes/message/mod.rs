@@ -34,6 +34,7 @@ use crate::{
     extract::{FromQuery, Path, Query, QueryPairs},
     idempotency::RequestKey,
     state::ApiState,
+    trace::TraceParent,
 };
 
 /// Whether payloads are answered.
@@ -66,12 +67,14 @@ async fn create(
     Path((app,)): Path<(Ref<ApplicationId>,)>,
     OrgCaller(caller): OrgCaller,
     key: RequestKey,
+    trace: TraceParent,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let idempotency = key.message(&state, &caller, None);
     let input: MessageIn<'_> = body::parse(&body)?;
     let echo = input.echo();
-    let (draft, in_line) = input.draft(&body, state.clock.now(), idempotency)?;
+    let (mut draft, in_line) = input.draft(&body, state.clock.now(), idempotency)?;
+    trace.onto(&mut draft.body);
     let spare = in_line.is_some().then(|| draft.clone());
     let mut published = state.publisher.publish(caller.org, &app, vec![draft]).await;
     if matches!(published, Err(PublishError::NotFound))

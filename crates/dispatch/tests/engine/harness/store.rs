@@ -66,6 +66,8 @@ struct Mood {
     slow: Option<(SeededEntropy, Duration)>,
     failing: HashSet<&'static str>,
     losing: HashSet<&'static str>,
+    /// A call whose answer is on its way until it is let go.
+    held: Option<&'static str>,
     calls: HashMap<&'static str, usize>,
 }
 
@@ -103,6 +105,16 @@ impl TestStore {
         self.mood.lock().losing.insert(call);
     }
 
+    /// This call's answers do not come before [`TestStore::let_go`].
+    pub fn hold(&self, call: &'static str) {
+        self.mood.lock().held = Some(call);
+    }
+
+    /// What was held comes.
+    pub fn let_go(&self) {
+        self.mood.lock().held = None;
+    }
+
     /// How often it was called so.
     pub fn calls(&self, call: &'static str) -> usize {
         self.mood.lock().calls.get(call).copied().unwrap_or(0)
@@ -120,6 +132,9 @@ impl TestStore {
 
     async fn after<T>(&self, call: &'static str, answer: Result<T>) -> Result<T> {
         self.linger().await;
+        while self.mood.lock().held == Some(call) {
+            sleep(Duration::from_millis(1)).await;
+        }
         self.dead.check().await;
         if self.mood.lock().losing.remove(call) { Err(StoreError::Unknown) } else { answer }
     }
