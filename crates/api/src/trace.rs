@@ -40,7 +40,10 @@ fn is_valid(value: &str) -> bool {
                 && (zero || p.bytes().any(|b| b != b'0'))
         })
     };
-    value.starts_with("00-") && part(2, true) && part(32, false) && part(16, false)
+    value.starts_with("00-")
+        && part(2, true)
+        && part(32, false)
+        && part(16, false)
         && part(2, true)
         && value.len() == 55
 }

@@ -17,6 +17,7 @@ use domain::{
 use store::{
     Store, StoreError,
     catalog::Versions,
+    failpoint,
     history::Tenant,
     publish::{Claim, NewMessage, Published},
 };
@@ -204,7 +205,9 @@ impl Publisher {
             return Ok(());
         }
         let deliveries: Vec<_> = batch.iter().map(|new| new.deliveries.clone()).collect();
+        failpoint::pass("publish.before_commit");
         let published = self.store.publish(batch).await?;
+        failpoint::pass("publish.after_commit");
         let mut hot = Vec::new();
         let mut stale = Vec::new();
         for (((at, message, draft), deliveries), published) in

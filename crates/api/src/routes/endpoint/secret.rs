@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::{Json, extract::State};
 use bytes::Bytes;
 use domain::{endpoint::MAX_OLD_SECRETS, signature::SigningSecret, token::Capability};
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -75,13 +74,13 @@ async fn get(
     operation_id = "v1.endpoint.rotate-secret", tag = "Endpoint",
     params(crate::openapi::EndpointPath, crate::openapi::IdempotencyKey),
     request_body = EndpointSecretRotateIn,
-    responses((status = 204, description = "The new one signs."), ApiError))]
+    responses((status = 200, body = EndpointSecretOut), ApiError))]
 async fn rotate(
     State(state): State<ApiState>,
     Path((app, endpoint)): Path<EndpointPath>,
     AnyCaller(caller): AnyCaller,
     body: Bytes,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Json<EndpointSecretOut>, ApiError> {
     let app = state.app(&caller, &app, Capability::ManageEndpointSecret).await?;
     let input: EndpointSecretRotateIn = body::parse(&body)?;
     let mut faults = Faults::default();
@@ -115,7 +114,8 @@ async fn rotate(
         Ok(())
     });
     edited.await?.ok_or(ApiError::NOT_FOUND)?;
-    Ok(StatusCode::NO_CONTENT)
+    // Newer clients read the new key; older ones, which expect no body, ignore it.
+    Ok(Json(EndpointSecretOut { key: fresh.secret.verifying_key().to_string() }))
 }
 
 /// See [`crate::routes`].
