@@ -32,9 +32,13 @@ fn javascript(server: &Server) -> Result<()> {
             .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
             .current_dir(&dir),
     )?;
-    let mut life = Command::new("node");
-    life.args(["--test", "--test-reporter=spec", "life.mjs"]).current_dir(&dir);
-    shell::run(address(&mut life, server))
+    for client in ["svix", "svix-1"] {
+        let mut life = Command::new("node");
+        life.args(["--test", "--test-reporter=spec", "life.mjs"]).current_dir(&dir);
+        life.env("HOOKWRIGHT_TEST_SVIX", client);
+        shell::run(address(&mut life, server))?;
+    }
+    Ok(())
 }
 
 fn python(server: &Server) -> Result<()> {

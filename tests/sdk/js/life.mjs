@@ -1,13 +1,18 @@
 // A full life with the official JavaScript clients against a running server.
 // HOOKWRIGHT_TEST_URL and HOOKWRIGHT_TEST_TOKEN say where it is; its retry schedule must be short.
+// HOOKWRIGHT_TEST_SVIX names the client's package: `svix` (the newest) or `svix-1` (the last 1.x).
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Svix, Webhook as SvixWebhook } from "svix";
 import { Webhook as StandardWebhook } from "standardwebhooks";
 import { Receiver } from "./receiver.mjs";
 
-const { HOOKWRIGHT_TEST_URL: serverUrl, HOOKWRIGHT_TEST_TOKEN: token } = process.env;
+const {
+  HOOKWRIGHT_TEST_URL: serverUrl,
+  HOOKWRIGHT_TEST_TOKEN: token,
+  HOOKWRIGHT_TEST_SVIX: client = "svix",
+} = process.env;
 assert(serverUrl && token, "HOOKWRIGHT_TEST_URL and HOOKWRIGHT_TEST_TOKEN must be set");
+const { Svix, Webhook: SvixWebhook } = await import(client);
 
 const svix = new Svix(token, { serverUrl });
 const receiver = new Receiver();
@@ -15,9 +20,11 @@ const eventType = `invoice.paid.js${process.pid}`;
 const payload = { invoice: "in_42", amount: 4200, note: "naïve ☃" };
 let app, endpoint, secret, message;
 
-// Both libraries must accept the arrival under the secret, and see the payload that was sent.
+// Both libraries must accept the arrival under the secret (they throw if it is not genuine), and see
+// the payload that was sent. Svix's returns nothing since 2.0.
 function verified(arrival, key) {
-  assert.deepEqual(new SvixWebhook(key).verify(arrival.body, arrival.headers), payload);
+  const seen = new SvixWebhook(key).verify(arrival.body, arrival.headers);
+  if (client === "svix-1") assert.deepEqual(seen, payload);
   assert.deepEqual(new StandardWebhook(key).verify(arrival.body, arrival.headers), payload);
   return arrival;
 }
@@ -64,7 +71,9 @@ await step("create an event type", async () => {
 });
 
 await step("create an endpoint", async () => {
-  endpoint = await svix.endpoint.create(app.id, { url: receiver.url, filterTypes: [eventType] });
+  // What 1.x calls `filterTypes` is `eventTypes` since 2.0.
+  const types = { eventTypes: [eventType], filterTypes: [eventType] };
+  endpoint = await svix.endpoint.create(app.id, { url: receiver.url, ...types });
   secret = (await svix.endpoint.getSecret(app.id, endpoint.id)).key;
   assert.match(secret, /^whsec_/);
   const listed = await svix.endpoint.list(app.id);
