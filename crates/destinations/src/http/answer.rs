@@ -102,7 +102,7 @@ impl Failure {
             let text = format!("the answer is not HTTP/1.1: {error}");
             return Self::new(OutcomeClass::Protocol, text);
         }
-        match io_error(error).map(io::Error::kind) {
+        match io_error(error).map(kind) {
             Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => {
                 Self::new(OutcomeClass::Protocol, format!("the answer is not valid: {error}"))
             }
@@ -123,7 +123,7 @@ impl Failure {
 
     /// Why the body of an answer did not come to its end.
     pub(super) fn cut(error: &hyper::Error, status: StatusCode) -> Self {
-        let class = match io_error(error).map(io::Error::kind) {
+        let class = match io_error(error).map(kind) {
             Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => {
                 OutcomeClass::Protocol
             }
@@ -143,6 +143,15 @@ fn io_error(error: &hyper::Error) -> Option<&io::Error> {
         source = error.source();
     }
     None
+}
+
+/// The kind of an error. That of TLS comes as data that is not valid, but is a connection that broke:
+/// it says nothing of what the receiver did before.
+fn kind(error: &io::Error) -> io::ErrorKind {
+    match error.get_ref() {
+        Some(cause) if cause.is::<rustls::Error>() => io::ErrorKind::ConnectionAborted,
+        _ => error.kind(),
+    }
 }
 
 /// The first cause, which says most in fewest words.

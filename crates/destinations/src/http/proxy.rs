@@ -29,23 +29,54 @@ pub(super) async fn connect(
     stream.write_all(request.as_bytes()).await.map_err(broken)?;
     stream.flush().await.map_err(broken)?;
     let mut head = Vec::with_capacity(512);
-    // Nobody behind the proxy speaks before we do, so nothing follows the head.
-    while !head.ends_with(b"\r\n\r\n") {
-        if head.len() >= MAX_HEAD_BYTES || stream.read_buf(&mut head).await.map_err(broken)? == 0 {
-            return Err(refused("its answer to CONNECT is not HTTP"));
+    loop {
+        let ended = stream.read_buf(&mut head).await.map_err(broken)? == 0;
+        match Connected::read(&head) {
+            Connected::Yes => return Ok(()),
+            Connected::Refused(status) => {
+                return Err(refused(&format!("it answered {status} to CONNECT {to}")));
+            }
+            Connected::Unknown if !ended && head.len() < MAX_HEAD_BYTES => {}
+            Connected::Unknown | Connected::NotHttp => {
+                return Err(refused("its answer to CONNECT is not HTTP"));
+            }
         }
     }
-    let status = match &head[..] {
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', status @ ..] => status.get(..3),
-        _ => None,
-    };
-    match status {
-        Some([b'2', _, _]) => Ok(()),
-        Some(status) => {
-            let status = String::from_utf8_lossy(status);
-            Err(refused(&format!("it answered {status} to CONNECT {to}")))
+}
+
+/// What the bytes of an answer to CONNECT say so far.
+#[derive(Debug, PartialEq, Eq)]
+enum Connected {
+    /// More of it is needed.
+    Unknown,
+    /// The tunnel is there, and nothing else came.
+    Yes,
+    /// Another status. Known as soon as it is there: a page of HTML may follow, and need not end.
+    Refused(String),
+    /// Not an answer to CONNECT.
+    NotHttp,
+}
+
+impl Connected {
+    fn read(head: &[u8]) -> Self {
+        const VERSION: &[u8] = b"HTTP/1.";
+        let begins = head.len().min(VERSION.len());
+        if head[..begins] != VERSION[..begins] {
+            return Self::NotHttp;
         }
-        None => Err(refused("its answer to CONNECT is not HTTP")),
+        let Some([_, b' ', status @ ..]) = head.get(VERSION.len()..VERSION.len() + 5) else {
+            return if head.len() < VERSION.len() + 5 { Self::Unknown } else { Self::NotHttp };
+        };
+        match status {
+            [b'2', _, _] => {}
+            _ => return Self::Refused(String::from_utf8_lossy(status).into_owned()),
+        }
+        match head.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+            None => Self::Unknown,
+            Some(end) if end + 4 == head.len() => Self::Yes,
+            // Nobody behind the proxy speaks before we do.
+            Some(_) => Self::NotHttp,
+        }
     }
 }
 
@@ -100,6 +131,11 @@ pub(super) async fn socks5(
     // The address it sends from, and the port.
     match kind {
         1 => drop(read::<6>(stream).await?),
+        3 => {
+            let [length] = read(stream).await?;
+            let mut name = vec![0; usize::from(length) + 2];
+            stream.read_exact(&mut name).await.map_err(broken)?;
+        }
         4 => drop(read::<18>(stream).await?),
         _ => return Err(refused("its answer is not SOCKS 5")),
     }

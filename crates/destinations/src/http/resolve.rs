@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use hickory_resolver::{
     TokioResolver,
     net::{DnsError, NetError},
+    proto::rr::Name,
 };
 
 /// How long one question to one name server may take. A question is asked twice at most.
@@ -42,7 +43,8 @@ pub enum ResolveError {
     Failed(String),
 }
 
-/// Resolves by the name servers and the hosts file of the system, with a cache of its own.
+/// Resolves by the name servers and the hosts file of the system, with a cache of its own. Names are
+/// taken as they are: the system's search domains are not tried behind them.
 pub struct HickoryResolver(TokioResolver);
 
 impl HickoryResolver {
@@ -66,7 +68,7 @@ impl HickoryResolver {
 #[async_trait]
 impl Resolve for HickoryResolver {
     async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
-        match self.0.lookup_ip(host).await {
+        match self.0.lookup_ip(qualified(host)?).await {
             Ok(found) => Ok(found.iter().collect()),
             Err(NetError::Dns(DnsError::NoRecordsFound(_))) => Err(ResolveError::NotFound),
             Err(NetError::Timeout) => {
@@ -77,9 +79,28 @@ impl Resolve for HickoryResolver {
     }
 }
 
+/// The whole name. Otherwise a name of a customer's could lead to one of ours: `wiki.internal` to
+/// `wiki.internal.corp.example`.
+fn qualified(host: &str) -> Result<Name, ResolveError> {
+    let mut name = Name::from_utf8(host).map_err(|_| ResolveError::NotFound)?;
+    name.set_fqdn(true);
+    Ok(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The resolver tries search domains behind any other name.
+    #[test]
+    fn names_are_whole() {
+        for host in ["hooks.example", "hooks.example.", "localhost", "xn--bcher-kva.example"] {
+            let name = qualified(host).expect(host);
+            assert!(name.is_fqdn());
+            assert_eq!(name.to_ascii(), format!("{}.", host.trim_end_matches('.')));
+        }
+        assert_eq!(qualified(&"a".repeat(64)), Err(ResolveError::NotFound));
+    }
 
     /// Without asking anybody: the name of the host itself is never looked up on the network.
     #[tokio::test]

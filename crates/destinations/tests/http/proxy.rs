@@ -50,7 +50,8 @@ async fn socks_proxy(tell: UnboundedSender<String>) -> Receiver {
             let _ = tell.send(target.clone());
             match TcpStream::connect(target).await {
                 Ok(mut onward) => {
-                    let _ = stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await;
+                    // The address that it sends from may be given as a name (RFC 1928, 6).
+                    let _ = stream.write_all(b"\x05\x00\x00\x03\x04here\x00\x00").await;
                     let _ = copy_bidirectional(&mut stream, &mut onward).await;
                 }
                 Err(_) => {
@@ -98,6 +99,19 @@ async fn an_http_proxy_is_asked_for_the_address() {
     assert_eq!(sender.post("http://169.254.169.254/").await.class, Blocked);
     assert_eq!(sender.post(&format!("http://direct.test:{port}/")).await.class, Success);
     assert_eq!(proxy.accepted(), 1);
+}
+
+/// A proxy of which one address is dead is not out of order.
+#[tokio::test]
+async fn all_addresses_of_a_proxy_are_tried() {
+    let (tell, told) = events();
+    let proxy = connect_proxy(tell).await;
+    let receiver = Receiver::answering(OK).await;
+    let names = names().with("twice.test", &[&["127.0.0.9", "127.0.0.1"]]);
+    let options = through(&format!("http://twice.test:{}", proxy.address.port()), &[]);
+    let url = format!("http://hooks.test:{}/", receiver.address.port());
+    assert_eq!(Sender::with(options, names).post(&url).await.class, Success);
+    assert!(next(&told).await.starts_with("CONNECT 127.0.0.1:"));
 }
 
 #[tokio::test]
@@ -171,6 +185,14 @@ async fn proxies_that_do_not_help() {
     for (answer, class, says) in [
         (&b"HTTP/1.1 403 Forbidden\r\n\r\n"[..], Connect, "it answered 403 to CONNECT 127.0.0.1:9"),
         (b"HTTP/1.1 407 Who?\r\n\r\n", Connect, "it answered 407"),
+        // A page may follow, and the connection stay open.
+        (
+            b"HTTP/1.1 407 Who?\r\ncontent-length: 99\r\n\r\n<html><body>Log in first",
+            Connect,
+            "it answered 407 to CONNECT 127.0.0.1:9",
+        ),
+        (b"HTTP/1.1 502 No\r\nserver: squid\r\n", Connect, "it answered 502"),
+        (b"HTTP/1.1 200 OK\r\n\r\nwho are you?", Connect, "is not HTTP"),
         (b"SSH-2.0-OpenSSH\r\n\r\n", Connect, "is not HTTP"),
         (b"HTTP/1.1 200 OK\r\n", Timeout, "the proxy opened no connection to 127.0.0.1:9"),
     ] {

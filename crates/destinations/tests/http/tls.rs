@@ -8,8 +8,9 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
 use rustls::{
-    HandshakeKind, ServerConfig,
+    HandshakeKind, RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivatePkcs8KeyDer},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
@@ -34,6 +35,24 @@ impl Authority {
 
     /// A certificate for `name` that is good from 2026 up to the year `until`.
     pub fn acceptor(&self, name: &str, until: i32) -> TlsAcceptor {
+        self.acceptor_with(name, until, WebPkiClientVerifier::no_client_auth())
+    }
+
+    /// One that turns away who has no certificate, which in TLS 1.3 it does after the session is made.
+    fn demanding_acceptor(&self, name: &str) -> TlsAcceptor {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root()).expect("a certificate");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        self.acceptor_with(name, 2027, builder.build().expect("a verifier"))
+    }
+
+    fn acceptor_with(
+        &self,
+        name: &str,
+        until: i32,
+        clients: Arc<dyn ClientCertVerifier>,
+    ) -> TlsAcceptor {
         let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
         params.not_before = date_time_ymd(2025, 1, 1);
         params.not_after = date_time_ymd(until, 1, 1);
@@ -44,7 +63,7 @@ impl Authority {
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions")
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert(vec![cert.der().clone()], key.into())
             .expect("a key that fits");
         TlsAcceptor::from(Arc::new(config))
@@ -118,6 +137,19 @@ async fn sessions_are_resumed() {
         assert_eq!(sender.post(&url).await.class, Success);
         assert_eq!(next(&told).await.0, Some(kind));
     }
+}
+
+/// The request has left by then: what the receiver made of it is not known.
+#[tokio::test]
+async fn an_alert_after_the_request_is_ambiguous() {
+    let authority = Authority::new("trusted");
+    let (tell, _told) = events();
+    let receiver = secured(authority.demanding_acceptor("hooks.test"), tell).await;
+    let options = HttpOptions { extra_roots: vec![authority.root()], ..local() };
+    let url = format!("https://hooks.test:{}/", receiver.address.port());
+    let outcome = Sender::with(options, names()).post(&url).await;
+    assert_eq!((outcome.class, outcome.status_code), (Ambiguous, None), "{outcome:?}");
+    assert!(text(&outcome).contains("CertificateRequired"), "{outcome:?}");
 }
 
 #[tokio::test]
