@@ -1,14 +1,14 @@
 //! The port to the outside: what an engine needs of a kind of destination.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use url::Url;
 
-use crate::{attempt::Outcome, id::ApplicationId};
+use crate::{attempt::Outcome, endpoint::shown_url, id::ApplicationId};
 
 /// One exchange to carry out.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
     /// Whose it is: connections are not shared across applications.
     pub app: ApplicationId,
@@ -22,6 +22,17 @@ pub struct Request {
     pub deadline: Duration,
 }
 
+impl fmt::Debug for Request {
+    /// Without what is secret in it: credentials of the URL, headers and body.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("app", &self.app)
+            .field("url", &shown_url(&self.url))
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A kind of place that messages go to.
 pub trait Destination: Send + Sync {
     /// Carries out one exchange. Never fails: what goes wrong is an [`Outcome`].
@@ -29,4 +40,22 @@ pub trait Destination: Send + Sync {
 
     /// Closes idle connections to wherever this URL leads, because the endpoint changed.
     fn forget(&self, url: &Url);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_secret_is_not_shown() {
+        let request = Request {
+            app: ApplicationId::from_raw([1; 20]),
+            url: Arc::new("https://me:hush@hooks.example/".parse().expect("a URL")),
+            headers: vec![("authorization".into(), "hush".to_owned())],
+            body: Bytes::from_static(b"hush"),
+            deadline: Duration::from_secs(1),
+        };
+        let shown = format!("{request:?}");
+        assert!(shown.contains("hooks.example") && !shown.contains("hush"), "{shown}");
+    }
 }

@@ -34,7 +34,7 @@ impl std::fmt::Debug for EndpointSecret {
 }
 
 /// Where a customer listens, and what of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// The environment.
     pub org: OrganizationId,
@@ -75,6 +75,21 @@ pub struct Endpoint {
     pub created_at: Timestamp,
     /// When it was last changed by somebody.
     pub updated_at: Timestamp,
+}
+
+impl std::fmt::Debug for Endpoint {
+    /// Which one it is, and nothing that is secret: its URL and headers may hold credentials.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("app", &self.app)
+            .field("id", &self.id)
+            .field("uid", &self.uid)
+            .field("url", &shown_url(&self.url))
+            .field("headers", &self.headers.keys())
+            .field("disabled", &self.disabled)
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Endpoint {
