@@ -13,6 +13,7 @@ mod deliveries;
 mod error;
 mod history;
 mod housekeeping;
+mod lock;
 mod options;
 mod paging;
 mod publish;
@@ -28,7 +29,6 @@ mod tx;
 mod writer;
 
 use std::{
-    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -44,6 +44,7 @@ use crate::{
     writer::Writer,
 };
 pub use crate::{
+    lock::DirectoryLock,
     options::{EmbeddedOptions, OpenError, Ports},
     space::{FreeSpace, Space, disk_space},
 };
@@ -63,14 +64,22 @@ pub struct EmbeddedStore {
     last_check: LastCheck,
     ports: Ports,
     path: PathBuf,
-    _lock: File,
+    _lock: DirectoryLock,
 }
 
 impl EmbeddedStore {
     /// Opens the store in `options.dir`, making it if there is none. What a crash left is recovered
     /// here; nothing is rebuilt.
     pub fn open(options: &EmbeddedOptions, ports: Ports) -> Result<Self, OpenError> {
-        let lock = schema::lock(&options.dir)?;
+        Self::open_locked(DirectoryLock::take(&options.dir)?, options, ports)
+    }
+
+    /// The same for who has taken `options.dir` already, as one must to read its keys.
+    pub fn open_locked(
+        lock: DirectoryLock,
+        options: &EmbeddedOptions,
+        ports: Ports,
+    ) -> Result<Self, OpenError> {
         let path = options.dir.join(DATABASE_FILE);
         let failed =
             |e: error::Error| OpenError::Database { path: path.clone(), message: e.to_string() };

@@ -1,9 +1,6 @@
 //! Opening the file: settings of a connection, versions, the key it was sealed with.
 
-use std::{
-    fs::{File, TryLockError},
-    path::Path,
-};
+use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use store::vault::Vault;
@@ -28,23 +25,6 @@ const BUSY_MILLIS: u64 = 20;
 
 const KEY_CHECK: &str = "key_check";
 const KEY_CHECK_OWNER: &[u8] = b"hookwright key check";
-
-/// Takes the data directory for this process, until the file is dropped.
-pub(crate) fn lock(dir: &Path) -> Result<File, OpenError> {
-    let failed = |source| OpenError::Directory { dir: dir.to_owned(), source };
-    std::fs::create_dir_all(dir).map_err(failed)?;
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(dir.join("lock"))
-        .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-    }
-}
 
 /// A connection that may write.
 pub(crate) fn connect(path: &Path) -> Result<Connection> {
