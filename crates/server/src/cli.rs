@@ -18,7 +18,7 @@ fn command() -> Command {
         Arg::new(setting.key)
             .long(setting.key.replace('_', "-"))
             .value_name("VALUE")
-            .help(format!("{} [{}]", setting.about.trim(), setting.default))
+            .help(format!("{} [{}]", setting.describe(), setting.default))
             .help_heading("Settings (also HOOKWRIGHT_… in the environment, or keys of the file)")
             .global(true)
             .hide_short_help(true)
@@ -116,7 +116,7 @@ fn sources(arguments: &ArgMatches) -> anyhow::Result<Sources> {
     if let Some(path) = arguments.get_one::<PathBuf>("config") {
         sources.file(path)?;
     }
-    sources.environment(std::env::vars(), &NOT_SETTINGS)?;
+    sources.environment(std::env::vars_os(), &NOT_SETTINGS)?;
     for setting in SETTINGS {
         if let Some(value) = arguments.get_one::<String>(setting.key) {
             let flag = format!("--{}", setting.key.replace('_', "-"));

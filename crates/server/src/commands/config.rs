@@ -22,7 +22,7 @@ fn markdown_table() -> String {
     for setting in SETTINGS {
         let default = if setting.default.is_empty() { "(empty)" } else { setting.default };
         let secret = if setting.secret { " *Never shown.*" } else { "" };
-        let about = setting.about.trim();
+        let about = setting.describe();
         table.push_str(&format!("| `{}` | `{default}` | {about}{secret} |\n", setting.key));
     }
     table

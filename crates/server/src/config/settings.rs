@@ -11,7 +11,7 @@ use domain::{
 use ipnet::IpNet;
 use url::Url;
 
-use super::value::{LogFormat, Value};
+use super::value::{LogFormat, Range, Value};
 
 /// A setting, as documentation.
 pub struct Setting {
@@ -21,14 +21,30 @@ pub struct Setting {
     pub default: &'static str,
     /// What it is for.
     pub about: &'static str,
+    /// Its lowest and highest value, as they would be written.
+    pub range: Option<(&'static str, &'static str)>,
     /// Whether its value is hidden when shown.
     pub secret: bool,
 }
 
+impl Setting {
+    /// What it is for, with its bounds.
+    pub fn describe(&self) -> String {
+        let about = self.about.trim();
+        match self.range {
+            Some((low, high)) => format!("{about} From `{low}` to `{high}`."),
+            None => about.to_owned(),
+        }
+    }
+}
+
 macro_rules! settings {
-    ($($(#[doc = $about:literal])* $key:ident: $type:ty = $default:literal $(, $secret:ident)?;)*) => {
+    ($(
+        $(#[doc = $about:literal])*
+        $key:ident: $type:ty = $default:literal $(, $low:literal to $high:literal)? $(, $secret:ident)?;
+    )*) => {
         /// The configuration in force.
-        #[derive(Clone, Debug)]
+        #[derive(Clone)]
         pub struct Config {
             $($(#[doc = $about])* pub $key: $type,)*
         }
@@ -39,6 +55,7 @@ macro_rules! settings {
                 key: stringify!($key),
                 default: $default,
                 about: concat!($($about),*),
+                range: settings!(@range $($low $high)?),
                 secret: settings!(@secret $($secret)?),
             },)*
         ];
@@ -52,7 +69,9 @@ macro_rules! settings {
                 Ok(Self {
                     $($key: {
                         let setting = settings.next().expect("one for each field");
-                        <$type as Value>::read(&text_of(setting)).map_err(|e| (setting.key, e))?
+                        let value = <$type as Value>::read(&text_of(setting));
+                        $(let value = value.and_then(|value| value.within($low, $high));)?
+                        value.map_err(|reason| (setting.key, reason))?
                     },)*
                 })
             }
@@ -69,6 +88,8 @@ macro_rules! settings {
             }
         }
     };
+    (@range $low:literal $high:literal) => { Some(($low, $high)) };
+    (@range) => { None };
     (@secret secret) => { true };
     (@secret) => { false };
 }
@@ -86,8 +107,8 @@ settings! {
     log_format: LogFormat = "human";
     /// What is logged: `error`, `warn`, `info`, `debug`, or a filter like `info,hookwright_api=debug`.
     log: String = "info";
-    /// Where traces go by OTLP over HTTP (needs the feature `otlp`); `none` for nowhere.
-    otlp_endpoint: Option<Url> = "none";
+    /// Base URL (`http://…`) of the collector that traces go to by OTLP (needs the feature `otlp`); `none` for nowhere.
+    otlp_endpoint: Option<Url> = "none", secret;
 
     /// The secret that tokens are signed with (HS algorithms): at least 16 characters.
     jwt_secret: String = "", secret;
@@ -101,39 +122,39 @@ settings! {
     old_master_key: Option<String> = "none", secret;
 
     /// Largest request body of the API, in bytes; more answers 413.
-    body_limit: usize = "1048576";
+    body_limit: usize = "1048576", "1024" to "67108864";
     /// Longest time a request body may take to arrive.
-    body_timeout: Duration = "30s";
+    body_timeout: Duration = "30s", "100ms" to "1h";
     /// Most connections to the API at a time; more wait.
-    api_connections: usize = "10000";
+    api_connections: usize = "10000", "1" to "1000000";
     /// Whether endpoints must be `https`.
     https_only: bool = "false";
     /// How long an idempotency key is remembered.
-    idempotency_ttl: Duration = "12h";
+    idempotency_ttl: Duration = "12h", "1s" to "90d";
     /// The kind of secret made for an endpoint that brings none: `hmac256` or `ed25519`.
     default_signature_type: SignatureType = "hmac256";
     /// Most deliveries of one application that may be pending; more answers 429. `none` for no limit.
-    max_pending_deliveries: Option<u64> = "none";
+    max_pending_deliveries: Option<u64> = "none", "1" to "1000000000000";
 
     /// One deadline over a whole attempt: resolve, connect, send, and read the answer.
-    request_timeout: Duration = "15s";
+    request_timeout: Duration = "15s", "100ms" to "10m";
     /// Waits between tries, where neither endpoint nor event type says.
     retry_schedule: RetrySchedule = "5s, 5m, 30m, 2h, 5h, 10h, 10h";
     /// Each wait varies by this share of itself, up and down.
-    retry_jitter: f64 = "0.2";
+    retry_jitter: f64 = "0.2", "0" to "1";
     /// After a timeout or a 429 the wait is at least this.
-    overload_wait: Duration = "1m";
+    overload_wait: Duration = "1m", "0s" to "1d";
     /// Longest wait that a `Retry-After` may ask for (and never more than twice the schedule's).
-    max_retry_after: Duration = "1d";
+    max_retry_after: Duration = "1d", "0s" to "30d";
     /// An endpoint that has only failed for this long is disabled; `none` for never.
-    disable_after: Option<Duration> = "5d";
+    disable_after: Option<Duration> = "5d", "1s" to "365d";
     /// Whether `410 Gone` disables the endpoint.
     disable_on_gone: bool = "true";
     /// How much older than its schedule a delivery may get before it ends.
-    max_age_slack: Duration = "1d";
+    max_age_slack: Duration = "1d", "0s" to "365d";
     /// Names of the signature headers: `webhook`, `svix` or `both`.
     signature_headers: HeaderStyle = "webhook";
-    /// Sent as `user-agent`.
+    /// Sent as `user-agent`: printable ASCII.
     user_agent: String = "Hookwright";
     /// Exceptions from the address guard: addresses inside these may be sent to.
     allow_addresses: Vec<IpNet> = "";
@@ -143,46 +164,81 @@ settings! {
     no_proxy: Vec<String> = "";
     /// Accepts any certificate of a receiver. For development only.
     dangerous_disable_tls_verification: bool = "false";
-    /// Most connections to receivers in use at a time.
-    max_connections: usize = "4096";
+    /// Most connections to receivers in use at a time; at least `max_in_flight`.
+    max_connections: usize = "4096", "1" to "1000000";
     /// Most idle connections of one application to one host.
-    max_idle_per_host: usize = "128";
+    max_idle_per_host: usize = "128", "0" to "1000000";
     /// Most idle connections in all.
-    max_idle_connections: usize = "2048";
+    max_idle_connections: usize = "2048", "0" to "1000000";
     /// No request is sent on a connection older than this.
-    connection_lifetime: Duration = "5m";
+    connection_lifetime: Duration = "5m", "1s" to "5m";
 
     /// Most attempts under way, or waiting for their outcome to be stored.
-    max_in_flight: usize = "4096";
+    max_in_flight: usize = "4096", "1" to "1000000";
     /// Most deliveries of one endpoint that wait in memory; the rest waits in the store.
-    lane_queue: usize = "512";
+    lane_queue: usize = "512", "1" to "1000000";
     /// Most bytes of payload that wait in memory.
-    hot_bytes: usize = "67108864";
+    hot_bytes: usize = "67108864", "1048576" to "1099511627776";
     /// Attempts that an endpoint gets at a time at first.
-    window_initial: u32 = "16";
+    window_initial: u32 = "16", "1" to "1000000";
     /// Most attempts that an endpoint gets at a time.
-    window_max: u32 = "512";
+    window_max: u32 = "512", "1" to "1000000";
     /// Failures in a row that open an endpoint's circuit breaker.
-    breaker_failures: u32 = "10";
+    breaker_failures: u32 = "10", "1" to "1000000";
     /// Longest wait between an open breaker's probes.
-    breaker_max_wait: Duration = "25s";
+    breaker_max_wait: Duration = "25s", "1ms" to "1h";
     /// How long stopping waits for attempts under way.
-    drain_timeout: Duration = "25s";
+    drain_timeout: Duration = "25s", "0s" to "1h";
 
     /// How long payloads are kept where neither message nor organization says.
-    payload_retention: Duration = "90d";
+    payload_retention: Duration = "90d", "1m" to "3650d";
     /// How long messages, deliveries and attempts are kept.
-    history_retention: Duration = "90d";
+    history_retention: Duration = "90d", "1m" to "3650d";
     /// Wait between sweeps of retention.
-    sweep_interval: Duration = "10s";
+    sweep_interval: Duration = "10s", "100ms" to "1h";
     /// Most rows of a kind that retention takes away per step.
-    sweep_rows: usize = "1000";
+    sweep_rows: usize = "1000", "1" to "100000";
     /// Page cache of the store's writer, in MiB.
-    store_cache_mib: u32 = "96";
+    store_cache_mib: u32 = "96", "1" to "65536";
     /// Less free disk than this and new messages are answered 503, in MiB.
-    disk_low_water_mib: u64 = "512";
+    disk_low_water_mib: u64 = "512", "0" to "16777216";
     /// The same as a share of the disk, in percent; the larger of the two holds.
-    disk_low_water_percent: u8 = "2";
+    disk_low_water_percent: u8 = "2", "0" to "90";
     /// Disk kept in reserve for outcomes, in MiB; 0 for none.
-    disk_reserve_mib: u64 = "64";
+    disk_reserve_mib: u64 = "64", "0" to "1048576";
+}
+
+impl Config {
+    /// What bounds of single settings do not say. The error names the key to change.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let printable = self.user_agent.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if self.user_agent.trim().is_empty() || !printable {
+            return Err(("user_agent", "expected printable ASCII, and some of it".to_owned()));
+        }
+        if self.otlp_endpoint.as_ref().is_some_and(|url| url.scheme() != "http") {
+            let reason = "expected a URL that begins with http://; a collector beside this server \
+                          can send on by TLS";
+            return Err(("otlp_endpoint", reason.to_owned()));
+        }
+        if self.window_initial > self.window_max {
+            let reason = format!("expected at most `window_max`, which is {}", self.window_max);
+            return Err(("window_initial", reason));
+        }
+        if self.max_connections < self.max_in_flight {
+            let reason = format!(
+                "expected at least `max_in_flight`, which is {}: what exceeds it would wait for a \
+                 connection until its time is up; raise it, or lower `max_in_flight`",
+                self.max_in_flight
+            );
+            return Err(("max_connections", reason));
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Config {
+    /// As it is shown, without secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.show()).finish()
+    }
 }

@@ -20,6 +20,36 @@ pub trait Value: Sized {
     fn show(&self) -> String;
 }
 
+/// A type whose values have an order, so that a setting can have bounds.
+pub trait Range: Value {
+    /// The value, if it lies between two that are written as settings are. The error says what would
+    /// be right.
+    fn within(self, low: &str, high: &str) -> Result<Self, String>;
+}
+
+macro_rules! ranges {
+    ($($type:ty),*) => {$(
+        impl Range for $type {
+            fn within(self, low: &str, high: &str) -> Result<Self, String> {
+                // What is not a number lies nowhere.
+                if (Self::read(low)?..=Self::read(high)?).contains(&self) {
+                    return Ok(self);
+                }
+                Err(format!("expected a value from {low} to {high}"))
+            }
+        }
+    )*};
+}
+
+ranges!(u8, u32, u64, usize, f64, Duration);
+
+impl<T: Range> Range for Option<T> {
+    /// No value is always right.
+    fn within(self, low: &str, high: &str) -> Result<Self, String> {
+        self.map(|value| value.within(low, high)).transpose()
+    }
+}
+
 macro_rules! by_from_str {
     ($($type:ty: $expected:literal;)*) => {$(
         impl Value for $type {
