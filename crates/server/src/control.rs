@@ -2,8 +2,9 @@
 //! directory may use it. One line asks, one line answers.
 
 use std::{
-    io::ErrorKind,
-    os::unix::fs::PermissionsExt,
+    fs::File,
+    io::{self, ErrorKind},
+    os::{fd::AsRawFd, unix::fs::PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -20,30 +21,63 @@ use tokio::{
 const SOCKET: &str = "control.sock";
 /// Longest line that is read.
 const MAX_LINE_BYTES: u64 = 8 * 1024;
-/// How long a caller may take to ask.
+/// Longest path of a socket that every system takes (`sun_path` of macOS, with its end).
+const MAX_SOCKET_PATH: usize = 103;
+/// How long a caller may take to ask, and to read the answer.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Wait after a connection that could not be accepted.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Listens in the data directory; a socket that a dead server left is taken over (the store's lock
-/// says that it is dead).
-pub fn listen(data_dir: &Path, store: Arc<EmbeddedStore>) -> anyhow::Result<()> {
-    let path = data_dir.join(SOCKET);
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(error).with_context(|| path.display().to_string());
+/// says that it is dead). Where that cannot be, the server does without: commands then say that the
+/// directory is in use.
+pub fn listen(data_dir: &Path, store: Arc<EmbeddedStore>) {
+    let listener = match bind(data_dir) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::warn!(%error, "no control socket: `backup` works only when this has stopped");
+            return;
         }
-        _ => {}
-    }
-    let listener = UnixListener::bind(&path).with_context(|| path.display().to_string())?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    };
     dispatch::spawn::spawn("server.control", async move {
         // One at a time: what is asked for is heavy.
-        while let Ok((stream, _)) = listener.accept().await {
-            if let Err(error) = answer(stream, &store).await {
+        loop {
+            let answered = match listener.accept().await {
+                Ok((stream, _)) => answer(stream, &store).await,
+                Err(error) => {
+                    // Out of descriptors, most likely.
+                    tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+                    Err(error.into())
+                }
+            };
+            if let Err(error) = answered {
                 tracing::warn!(%error, "a command could not be answered");
             }
         }
     });
-    Ok(())
+}
+
+fn bind(data_dir: &Path) -> io::Result<UnixListener> {
+    let (_dir, path) = reach(data_dir)?;
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// The path of the socket. That of a socket has some 100 bytes at most; a longer one is reached
+/// through a descriptor of its directory, which is to be kept meanwhile.
+fn reach(data_dir: &Path) -> io::Result<(Option<File>, PathBuf)> {
+    let path = data_dir.join(SOCKET);
+    if path.as_os_str().len() <= MAX_SOCKET_PATH {
+        return Ok((None, path));
+    }
+    let dir = File::open(data_dir)?;
+    let path = format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd());
+    Ok((Some(dir), path.into()))
 }
 
 async fn answer(mut stream: UnixStream, store: &EmbeddedStore) -> anyhow::Result<()> {
@@ -57,14 +91,19 @@ async fn answer(mut stream: UnixStream, store: &EmbeddedStore) -> anyhow::Result
         },
         _ => "not a command".to_owned(),
     };
-    stream.write_all(format!("{answer}\n").as_bytes()).await?;
+    let answer = format!("{answer}\n");
+    tokio::time::timeout(ASK_TIMEOUT, stream.write_all(answer.as_bytes())).await??;
     Ok(())
 }
 
 /// Asks the server that runs on a data directory to back it up; false if none runs there.
 pub async fn ask_backup(data_dir: &Path, to: &Path) -> anyhow::Result<bool> {
     let to: PathBuf = std::path::absolute(to)?;
-    let mut stream = match UnixStream::connect(data_dir.join(SOCKET)).await {
+    let connected = match reach(data_dir) {
+        Ok((_dir, path)) => UnixStream::connect(path).await,
+        Err(error) => Err(error),
+    };
+    let mut stream = match connected {
         Ok(stream) => stream,
         Err(error)
             if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) =>

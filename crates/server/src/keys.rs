@@ -1,27 +1,19 @@
 //! Keys: the master key that secrets are sealed with, and the secret that tokens are signed with.
+//!
+//! Whoever changes the key file holds the data directory: see [`store_embedded::DirectoryLock`].
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    sync::Arc,
-};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, bail, ensure};
 use api::{JwtAlgorithm, Keys};
 use domain::entropy::Entropy;
 use store::vault::Vault;
+use store_embedded::DATABASE_FILE;
 
-use crate::config::Config;
+use crate::{config::Config, private_file, weak_secret};
 
 /// The generated master key, in the data directory.
 const MASTER_KEY_FILE: &str = "master.key";
-/// Shortest secret for tokens.
-const MIN_JWT_SECRET: usize = 16;
-/// Secrets that stand in examples everywhere.
-const KNOWN_SECRETS: [&str; 8] =
-    ["secret", "changeme", "change-me", "password", "example", "svix", "hookwright", "jwt_secret"];
 
 /// The key that tokens are signed and verified with. Refuses an empty, short or known secret.
 pub fn jwt_keys(config: &Config) -> anyhow::Result<Keys> {
@@ -39,20 +31,31 @@ pub fn jwt_keys(config: &Config) -> anyhow::Result<Keys> {
 }
 
 fn check_jwt_secret(secret: &str) -> anyhow::Result<()> {
-    let known = KNOWN_SECRETS.iter().any(|known| {
-        secret.to_lowercase().replace(known, "").chars().all(|c| !c.is_alphanumeric())
-    });
-    let repeated = secret.chars().all(|c| Some(c) == secret.chars().next());
     ensure!(
-        secret.len() >= MIN_JWT_SECRET && !known && !repeated,
-        "`jwt_secret` is empty, short or well known: set it to at least {MIN_JWT_SECRET} random \
-         characters, for example with HOOKWRIGHT_JWT_SECRET=$(openssl rand -hex 32)"
+        !weak_secret::is_weak(secret),
+        "`jwt_secret` is empty, short or well known: set it to at least {} random characters, for \
+         example with HOOKWRIGHT_JWT_SECRET=$(openssl rand -hex 32)",
+        weak_secret::MIN_CHARS
     );
     Ok(())
 }
 
-/// The ring of master keys: the configured ones, or the one in the data directory, which is made if
-/// there is none.
+/// Makes the master key where none is configured and the data directory has none.
+pub fn ensure_master_key(config: &Config, entropy: &dyn Entropy) -> anyhow::Result<()> {
+    let path = master_key_file(config);
+    if config.master_key.is_some() || path.exists() {
+        return Ok(());
+    }
+    ensure!(
+        !config.data_dir.join(DATABASE_FILE).exists(),
+        "there is a database in {} but not its {MASTER_KEY_FILE}: put that file beside it again, or \
+         give the key as `master_key`",
+        config.data_dir.display()
+    );
+    private_file::read_or_make(&path, || random_key(entropy)).map(drop)
+}
+
+/// The ring of master keys: the configured ones, or those in the data directory.
 pub fn vault(config: &Config, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Vault> {
     let mut keys = Vec::new();
     if let Some(old) = &config.old_master_key {
@@ -61,21 +64,8 @@ pub fn vault(config: &Config, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Vaul
     match &config.master_key {
         Some(key) => keys.push(parse(key).context("`master_key`")?),
         None => {
-            let path = config.data_dir.join(MASTER_KEY_FILE);
-            let lines = match fs::read_to_string(&path) {
-                Ok(text) => text,
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    let mut key = [0; 32];
-                    entropy.fill(&mut key);
-                    let text = hex(&key);
-                    write_private(&path, &text)?;
-                    text
-                }
-                Err(error) => {
-                    return Err(error).with_context(|| format!("reading {}", path.display()));
-                }
-            };
-            for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+            let path = master_key_file(config);
+            for line in read(config)?.lines().filter(|line| !line.trim().is_empty()) {
                 keys.push(parse(line).with_context(|| path.display().to_string())?);
             }
         }
@@ -84,59 +74,33 @@ pub fn vault(config: &Config, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Vaul
 }
 
 /// Adds a new key behind the ones in the data directory: it seals from now on, the others open.
-pub fn add_master_key(config: &Config, entropy: &Arc<dyn Entropy>) -> anyhow::Result<()> {
-    ensure!(
-        config.master_key.is_none(),
-        "the master key is configured: give the new one as `master_key` and the present one as \
-         `old_master_key`, then run this again"
-    );
-    let path = config.data_dir.join(MASTER_KEY_FILE);
-    let old = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-    let mut key = [0; 32];
-    entropy.fill(&mut key);
-    write_private(&path, &format!("{}\n{}", old.trim_end(), hex(&key)))
+pub fn add_master_key(config: &Config, entropy: &dyn Entropy) -> anyhow::Result<()> {
+    let old = read(config)?;
+    let keys = format!("{}\n{}", old.trim_end(), random_key(entropy));
+    private_file::replace(&master_key_file(config), &keys)
 }
 
 /// Leaves only the newest key in the data directory.
 pub fn drop_old_master_keys(config: &Config) -> anyhow::Result<()> {
-    let path = config.data_dir.join(MASTER_KEY_FILE);
-    let keys = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let keys = read(config)?;
     let newest = keys.lines().last().context("the key file is empty")?;
-    write_private(&path, newest)
+    private_file::replace(&master_key_file(config), newest)
 }
 
-/// The text of a private file, made by `make` if it is not there.
-pub fn private_file(path: &Path, make: impl FnOnce() -> String) -> anyhow::Result<String> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(text.trim().to_owned()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let text = make();
-            write_private(path, &text)?;
-            Ok(text)
-        }
-        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
-    }
+fn master_key_file(config: &Config) -> PathBuf {
+    config.data_dir.join(MASTER_KEY_FILE)
 }
 
-/// Writes a file that only its owner can read, whole or not at all.
-fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    let write = || {
-        if let Some(dir) = path.parent() {
-            fs::create_dir_all(dir)?;
-        }
-        let new = path.with_extension("new");
-        let _ = fs::remove_file(&new);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        writeln!(file, "{text}")?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    };
-    write().with_context(|| format!("writing {}", path.display()))
+fn read(config: &Config) -> anyhow::Result<String> {
+    let path = master_key_file(config);
+    fs::read_to_string(&path).with_context(|| format!("the master key: {}", path.display()))
 }
 
-/// 64 hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// A new key, as text.
+pub fn random_key(entropy: &dyn Entropy) -> String {
+    let mut key = [0; 32];
+    entropy.fill(&mut key);
+    key.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn parse(text: &str) -> anyhow::Result<[u8; 32]> {
@@ -170,9 +134,7 @@ mod tests {
 
     #[test]
     fn refuses_weak_token_secrets() {
-        for weak in
-            ["", "short", "secretsecretsecret", "aaaaaaaaaaaaaaaaaaaa", "svix-SVIX-svix-svix"]
-        {
+        for weak in ["", "changemechangemechangeme"] {
             assert!(jwt_keys(&config(&[("jwt_secret", weak)])).is_err(), "{weak}");
         }
         assert!(jwt_keys(&config(&[("jwt_secret", "p9Zr2kQ7vXw4Lm1N")])).is_ok());
@@ -181,16 +143,16 @@ mod tests {
 
     #[test]
     fn makes_keeps_and_rotates_the_master_key() {
-        use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().expect("a directory");
         let config = config(&[("data_dir", dir.path().to_str().expect("UTF-8"))]);
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(5));
-        let first = vault(&config, &entropy).expect("made");
-        let mode = fs::metadata(dir.path().join(MASTER_KEY_FILE)).expect("there").permissions();
-        assert_eq!(mode.mode() & 0o777, 0o600);
+        assert!(vault(&config, &entropy).is_err(), "only `ensure_master_key` makes one");
+        ensure_master_key(&config, &*entropy).expect("made");
+        let first = vault(&config, &entropy).expect("read");
+        ensure_master_key(&config, &*entropy).expect("there");
         assert_eq!(vault(&config, &entropy).expect("read").newest(), first.newest());
         let sealed = first.seal(b"x", b"secret");
-        add_master_key(&config, &entropy).expect("added");
+        add_master_key(&config, &*entropy).expect("added");
         let both = vault(&config, &entropy).expect("read");
         assert_ne!(both.newest(), first.newest());
         assert!(both.open(b"x", &sealed).is_ok());
@@ -198,5 +160,16 @@ mod tests {
         let new = vault(&config, &entropy).expect("read");
         assert_eq!(new.newest(), both.newest());
         assert!(new.open(b"x", &sealed).is_err());
+    }
+
+    /// A new key would open nothing of it, and hide that the right one is missing.
+    #[test]
+    fn makes_no_key_beside_a_database() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = config(&[("data_dir", dir.path().to_str().expect("UTF-8"))]);
+        fs::write(dir.path().join(DATABASE_FILE), "").expect("written");
+        let error = ensure_master_key(&config, &SeededEntropy::new(5)).expect_err("refused");
+        assert!(error.to_string().contains("not its master.key"), "{error}");
+        assert!(!master_key_file(&config).exists());
     }
 }

@@ -9,9 +9,14 @@ mod env;
 mod http;
 mod inbox;
 mod keys;
+mod private_file;
 mod serve;
 mod telemetry;
+#[cfg(feature = "otlp")]
+mod traces;
+mod weak_secret;
 mod wiring;
+mod write_timeout;
 
 use std::process::ExitCode;
 

@@ -3,13 +3,12 @@
 use std::future::Future;
 
 use anyhow::Context;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal as unix_signal},
 };
 
-use crate::{config::Config, http, telemetry, wiring::House};
+use crate::{config::Config, http, telemetry::Telemetry, wiring::House};
 
 /// Threads of the runtime: one per processor.
 pub fn workers() -> usize {
@@ -57,15 +56,13 @@ pub async fn signal() {
 pub async fn run(
     house: House,
     config: &Config,
-    metrics: Option<PrometheusHandle>,
+    telemetry: &Telemetry,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     raise_file_limit();
     let listener = http::listen(config.listen).await.context("`listen`")?;
-    if let (Some(address), Some(handle)) = (config.metrics_listen, metrics) {
-        telemetry::serve_metrics(address, handle).await?;
-    }
-    house.start(config)?;
+    telemetry.serve_metrics().await?;
+    house.start(config);
     tracing::info!(listen = %config.listen, data = %config.data_dir.display(), "ready");
     http::serve(listener, house.router.clone(), config.api_connections, stop).await;
     let left = house.engine.stop().await;

@@ -12,7 +12,7 @@ use domain::{
     retry::RetryTiming, window::WindowBounds,
 };
 use publish::{Catalogues, PublishOptions, Publisher};
-use store_embedded::{EmbeddedOptions, EmbeddedStore, Ports};
+use store_embedded::{DATABASE_FILE, DirectoryLock, EmbeddedOptions, EmbeddedStore, Ports};
 
 use crate::{
     config::Config,
@@ -37,20 +37,39 @@ pub struct House {
 
 impl House {
     /// Sets the engine going, and listens for commands.
-    pub fn start(&self, config: &Config) -> anyhow::Result<()> {
-        control::listen(&config.data_dir, self.store.clone())?;
+    pub fn start(&self, config: &Config) {
+        control::listen(&config.data_dir, self.store.clone());
         let destination = self.destination.clone();
         dispatch::spawn::spawn("destinations.sweep", async move { destination.run().await });
         self.engine.start(self.publisher.clone());
-        Ok(())
     }
 }
 
-/// Opens the store of a data directory.
-pub fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<EmbeddedStore> {
+/// Opens the store of a data directory, making what is not there yet.
+fn open_or_make_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<EmbeddedStore> {
+    let lock = DirectoryLock::take(&config.data_dir).context("`data_dir`")?;
+    keys::ensure_master_key(config, &SystemEntropy)?;
+    open_store(config, lock, clock)
+}
+
+/// Takes a data directory that has a database. A command must not make one where there is none:
+/// a mistyped `data_dir` would look as if all were well.
+pub fn take_existing(config: &Config) -> anyhow::Result<DirectoryLock> {
+    anyhow::ensure!(
+        config.data_dir.join(DATABASE_FILE).exists(),
+        "`data_dir`: there is no {DATABASE_FILE} in {}",
+        config.data_dir.display()
+    );
+    Ok(DirectoryLock::take(&config.data_dir)?)
+}
+
+/// Opens the store of a data directory that was taken and has a master key.
+pub fn open_store(
+    config: &Config,
+    lock: DirectoryLock,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<EmbeddedStore> {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("`data_dir`: {}", config.data_dir.display()))?;
     let mib = 1024 * 1024;
     let options = EmbeddedOptions {
         cache_mib: config.store_cache_mib,
@@ -70,7 +89,7 @@ pub fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Embe
             std::process::abort();
         }),
     };
-    Ok(EmbeddedStore::open(&options, ports)?)
+    Ok(EmbeddedStore::open_locked(lock, &options, ports)?)
 }
 
 /// A token of an organization.
@@ -94,7 +113,7 @@ pub fn organization_token(
 pub async fn build(config: &Config) -> anyhow::Result<House> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let store = Arc::new(open_store(config, clock.clone())?);
+    let store = Arc::new(open_or_make_store(config, clock.clone())?);
     let catalogues = Arc::new(Catalogues::new(store.clone(), CATALOGUE_APPLICATIONS));
     let resolver = Arc::new(HickoryResolver::from_system()?);
     let destination =

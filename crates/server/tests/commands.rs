@@ -19,11 +19,13 @@ fn output(command: &mut Command) -> (bool, String, String) {
 #[test]
 fn dev_sends_a_message_through_the_real_path_and_stops_on_ctrl_c() {
     let dir = tempfile::tempdir().expect("a directory");
-    // Twice: the second time everything is there already.
+    // Twice: the second time everything is there already. The kind of secret that other endpoints get
+    // is not that of the inbox.
     for _ in 0..2 {
         let address = free_address();
         let mut child = command(dir.path(), &["dev"])
             .env("HOOKWRIGHT_LISTEN", address.to_string())
+            .env("HOOKWRIGHT_DEFAULT_SIGNATURE_TYPE", "ed25519")
             .stdout(Stdio::piped())
             .spawn()
             .expect("started");
@@ -103,13 +105,17 @@ fn backup_check_and_rotate_key() {
     assert!(ok && copy.exists(), "{text}{error}");
     let (ok, _, error) = output(&mut command(dir.path(), &["backup", path]));
     assert!(!ok && error.contains("exists already"), "{error}");
-    let (ok, _, error) = output(&mut command(dir.path(), &["check"]));
-    assert!(!ok && error.contains("in use"), "{error}");
+    let key = std::fs::read_to_string(dir.path().join("master.key")).expect("a key");
+    for in_use in ["check", "rotate-key"] {
+        let (ok, _, error) = output(&mut command(dir.path(), &[in_use]));
+        assert!(!ok && error.contains("in use"), "{error}");
+    }
+    let unchanged = std::fs::read_to_string(dir.path().join("master.key")).expect("a key");
+    assert_eq!(unchanged, key, "what was refused has changed nothing");
     server.end("TERM");
 
     let (ok, text, error) = output(&mut command(dir.path(), &["check"]));
     assert!(ok && text.ends_with("clean\n") && text.contains("fdatasync"), "{text}{error}");
-    let key = std::fs::read_to_string(dir.path().join("master.key")).expect("a key");
     let (ok, text, error) = output(&mut command(dir.path(), &["rotate-key"]));
     assert!(ok, "{text}{error}");
     assert_ne!(std::fs::read_to_string(dir.path().join("master.key")).expect("a key"), key);
@@ -123,6 +129,31 @@ fn backup_check_and_rotate_key() {
 }
 
 #[test]
+fn commands_make_nothing_where_nothing_is() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mistyped = dir.path().join("mistyped");
+    let copy = dir.path().join("copy.db");
+    let path = copy.to_str().expect("UTF-8");
+    for arguments in [&["check"][..], &["backup", path], &["rotate-key"]] {
+        let (ok, text, error) = output(&mut command(&mistyped, arguments));
+        assert!(!ok && error.contains("there is no hookwright.db in"), "{text}{error}");
+        assert!(!mistyped.exists() && !copy.exists(), "{arguments:?}");
+    }
+}
+
+/// The path of a socket has a bound that paths of directories do not have.
+#[test]
+fn a_deep_data_directory_has_its_control_socket_too() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let deep = dir.path().join("a".repeat(100)).join("b".repeat(100));
+    let copy = dir.path().join("copy.db");
+    let server = Server::serve(&deep, &[]);
+    let (ok, text, error) = output(&mut command(&deep, &["backup", copy.to_str().expect("UTF-8")]));
+    assert!(ok && copy.exists(), "{text}{error}");
+    assert_eq!(server.end("TERM").code(), Some(0));
+}
+
+#[test]
 fn openapi_and_health() {
     let dir = tempfile::tempdir().expect("a directory");
     let (ok, text, _) = output(&mut command(dir.path(), &["openapi"]));
@@ -133,4 +164,6 @@ fn openapi_and_health() {
     assert!(output(&mut command(dir.path(), &["health", &url])).0);
     server.end("TERM");
     assert!(!output(&mut command(dir.path(), &["health", &url])).0);
+    let (ok, _, error) = output(&mut command(dir.path(), &["health", "https://127.0.0.1"]));
+    assert!(!ok && error.contains("over http only"), "{error}");
 }

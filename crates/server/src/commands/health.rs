@@ -14,6 +14,11 @@ pub fn run(config: &Config, url: Option<&str>) -> anyhow::Result<ExitCode> {
         None => config.listen.to_string(),
         Some(url) => {
             let parsed: Url = url.parse().with_context(|| format!("not a URL: {url}"))?;
+            anyhow::ensure!(
+                parsed.scheme() == "http",
+                "{url}: this asks over http only; give the server's own address, not that of the \
+                 proxy before it"
+            );
             let host = parsed.host_str().with_context(|| format!("no host in {url}"))?;
             format!("{host}:{}", parsed.port_or_known_default().unwrap_or(80))
         }

@@ -2,16 +2,16 @@
 
 use std::process::ExitCode;
 
-use crate::{cli, config::Config, serve, telemetry, wiring};
+use crate::{cli, config::Config, serve, telemetry::Telemetry, wiring};
 
 /// Serves until it is told to stop (SIGTERM, SIGINT), then drains.
 pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     cli::arm_fail_point()?;
-    telemetry::init_logs(&config)?;
-    let metrics = telemetry::init_metrics()?;
-    serve::runtime(serve::workers())?.block_on(async move {
+    let telemetry = Telemetry::init(&config)?;
+    let ended = serve::runtime(serve::workers())?.block_on(async {
         let house = wiring::build(&config).await?;
-        serve::run(house, &config, Some(metrics), serve::signal()).await?;
-        Ok(ExitCode::SUCCESS)
-    })
+        serve::run(house, &config, &telemetry, serve::signal()).await
+    });
+    telemetry.flush();
+    ended.map(|()| ExitCode::SUCCESS)
 }

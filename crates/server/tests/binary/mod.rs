@@ -14,8 +14,14 @@ use serde_json::Value;
 pub const SECRET: &str = "a-secret-of-the-tests-3f9c1b";
 
 /// A command of the binary with a data directory; nothing of this process's environment is a setting.
+#[expect(clippy::disallowed_methods, reason = "the environment is kept from the binary")]
 pub fn command(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hookwright"));
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"HOOKWRIGHT_") {
+            command.env_remove(name);
+        }
+    }
     command
         .args(arguments)
         .env("HOOKWRIGHT_DATA_DIR", data)
