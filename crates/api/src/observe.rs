@@ -1,4 +1,4 @@
-//! Counts and times requests, by route, method and status.
+//! Counts, times and traces requests, by route, method and status.
 
 use std::collections::HashMap;
 
@@ -10,8 +10,9 @@ use axum::{
 use http::Method;
 use metrics::{Counter, Histogram};
 use parking_lot::RwLock;
+use tracing::{Instrument, field::Empty};
 
-use crate::state::ApiState;
+use crate::{state::ApiState, trace};
 
 type Handles = HashMap<(Method, u16), (Counter, Histogram)>;
 
@@ -20,16 +21,32 @@ type Handles = HashMap<(Method, u16), (Counter, Histogram)>;
 #[derive(Default)]
 pub struct RequestMetrics(RwLock<HashMap<String, Handles>>);
 
-/// Middleware: counts into `hookwright_http_requests_total` and times into
-/// `hookwright_http_request_seconds`.
+/// Middleware: counts into `hookwright_http_requests_total`, times into
+/// `hookwright_http_request_seconds`, and makes a span of it, within the caller's trace if it has one.
 pub async fn requests(State(state): State<ApiState>, request: Request, next: Next) -> Response {
     let start = state.clock.monotonic();
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let method = known_method(request.method());
-    let response = next.run(request).await;
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
-    let (counter, histogram) =
-        state.request_metrics.handles(route, method, response.status().as_u16());
+    let span = tracing::debug_span!(
+        "request",
+        otel.name = %format_args!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.response.status_code = Empty,
+    );
+    if let Some(adopt) = state.adopt
+        && let Some(parent) = trace::parent(request.headers())
+    {
+        adopt(&span, parent);
+    }
+    let response = next.run(request).instrument(span.clone()).await;
+    let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    let (counter, histogram) = state.request_metrics.handles(route, method, status.as_u16());
     counter.increment(1);
     histogram.record(state.clock.monotonic().saturating_sub(start).as_secs_f64());
     response

@@ -42,7 +42,13 @@ pub struct ApiOptions {
     pub token_leeway: Duration,
     /// How long an idempotency key holds.
     pub idempotency_ttl: Duration,
+    /// Makes the span of a request part of its caller's trace (the `traceparent`), where traces go
+    /// anywhere.
+    pub adopt: Option<Adopt>,
 }
+
+/// See [`ApiOptions::adopt`].
+pub type Adopt = fn(&tracing::Span, &str);
 
 impl ApiOptions {
     /// The defaults, with these keys.
@@ -56,6 +62,7 @@ impl ApiOptions {
             keys,
             token_leeway: Duration::from_secs(60),
             idempotency_ttl: Duration::from_secs(12 * 3_600),
+            adopt: None,
         }
     }
 }
@@ -92,6 +99,8 @@ pub struct Api {
     pub default_signature_type: SignatureType,
     /// See [`ApiOptions`].
     pub idempotency_ttl: Duration,
+    /// See [`ApiOptions`].
+    pub adopt: Option<Adopt>,
 }
 
 impl Deref for ApiState {
@@ -130,6 +139,7 @@ impl ApiState {
             public_url: options.public_url,
             default_signature_type: options.default_signature_type,
             idempotency_ttl: options.idempotency_ttl,
+            adopt: options.adopt,
         })))
     }
 

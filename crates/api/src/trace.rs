@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use axum::extract::FromRequestParts;
 use domain::message::Body;
-use http::request::Parts;
+use http::{HeaderMap, request::Parts};
 
 /// The header's name.
 const TRACEPARENT: &str = "traceparent";
@@ -25,9 +25,14 @@ impl<S: Sync> FromRequestParts<S> for TraceParent {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let value = parts.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
-        Ok(Self(value.filter(|value| is_valid(value)).map(Arc::from)))
+        Ok(Self(parent(&parts.headers).map(Arc::from)))
     }
+}
+
+/// The `traceparent` of a request, if it has a valid one.
+pub(crate) fn parent(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    value.filter(|value| is_valid(value))
 }
 
 /// `00-{trace id}-{parent id}-{flags}` in lower-case hexadecimal, ids not all zero (section 3.2.2).

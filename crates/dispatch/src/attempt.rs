@@ -19,6 +19,17 @@ const SURELY_FRESH: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// Makes one attempt and writes what came of it.
+    #[tracing::instrument(
+        level = "debug",
+        skip_all,
+        fields(
+            otel.kind = "client",
+            message = %start.hot.delivery.message,
+            endpoint = %start.hot.delivery.endpoint,
+            number = start.hot.delivery.attempts.saturating_add(1),
+            class = tracing::field::Empty,
+        )
+    )]
     pub(crate) async fn attempt(self: Arc<Self>, start: Start) {
         let body = match self.sendable(&start, self.now()).await {
             Ok(body) => body,
@@ -31,6 +42,7 @@ impl Engine {
         let outcome = self.parts.destination.deliver(signed.request).await;
         failpoint::pass("attempt.after_response");
         self.metrics.attempt(&outcome);
+        tracing::Span::current().record("class", outcome.class.as_str());
         let now = self.now();
         let settlement = self.judge(&start, &outcome, now).await;
         let endpoint = start.hot.delivery.endpoint;
