@@ -116,6 +116,7 @@ pub struct Publisher {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     options: PublishOptions,
+    accepted: metrics::Counter,
 }
 
 impl Publisher {
@@ -128,7 +129,8 @@ impl Publisher {
         entropy: Arc<dyn Entropy>,
         options: PublishOptions,
     ) -> Self {
-        Self { store, catalogues, handover, clock, entropy, options }
+        let accepted = metrics::counter!("hookwright_messages_total");
+        Self { store, catalogues, handover, clock, entropy, options, accepted }
     }
 
     /// The catalogue it routes by.
@@ -143,6 +145,7 @@ impl Publisher {
 
     /// Accepts messages of one application, each by itself: one result per draft, in order. After
     /// `Ok` all that is accepted is on stable storage and on its way.
+    #[tracing::instrument(level = "debug", skip_all, fields(messages = drafts.len()))]
     pub async fn publish(
         &self,
         org: OrganizationId,
@@ -215,6 +218,7 @@ impl Publisher {
         {
             results[at] = Some(match published {
                 Published::Stored => {
+                    self.accepted.increment(1);
                     hot.extend(
                         deliveries
                             .into_iter()
