@@ -148,6 +148,8 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
         public_url,
         default_signature_type: config.default_signature_type,
         idempotency_ttl: config.idempotency_ttl,
+        #[cfg(feature = "otlp")]
+        adopt: config.otlp_endpoint.is_some().then_some(crate::traces::adopt as api::Adopt),
         ..ApiOptions::new(keys::jwt_keys(config)?)
     };
     let state = ApiState::new(store.clone(), publisher.clone(), clock, entropy, options).await?;

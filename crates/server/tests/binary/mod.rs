@@ -135,12 +135,24 @@ pub fn exchange(
     token: &str,
     body: Option<&Value>,
 ) -> (u16, Vec<u8>) {
+    exchange_with(address, method, path, token, body, "")
+}
+
+/// The same with more headers, each with its line end.
+pub fn exchange_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    token: &str,
+    body: Option<&Value>,
+    headers: &str,
+) -> (u16, Vec<u8>) {
     let body = body.map(Value::to_string).unwrap_or_default();
     let mut stream = TcpStream::connect(address).expect("a server");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+         content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).expect("sent");
