@@ -131,6 +131,7 @@ impl Engine {
         gauge!("hookwright_store_wal_bytes").set(stats.wal_bytes as f64);
         gauge!("hookwright_pending_deliveries").set(stats.pending as f64);
         gauge!("hookwright_unscheduled_deliveries").set(stats.unscheduled as f64);
+        gauge!("hookwright_store_queued_rows").set(stats.queued as f64);
         gauge!("hookwright_store_full").set(f64::from(u8::from(stats.full)));
         let oldest = stats.oldest_due.map_or(0.0, |due| self.now().since(due).as_secs_f64());
         gauge!("hookwright_oldest_due_seconds").set(oldest);

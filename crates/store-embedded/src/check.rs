@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 use store::housekeeping::CheckReport;
 
-use crate::{error::Result, rows, schema};
+use crate::{error::Result, rows, schema, unscheduled};
 
 /// Most findings of a kind that are named one by one.
 const MOST_NAMED: usize = 20;
@@ -28,13 +28,7 @@ pub(crate) fn check(conn: &Connection) -> Result<Found> {
             damage => report.problems.push(format!("damaged: {damage}")),
         }
     }
-    let unscheduled = count(
-        conn,
-        "/* check */ SELECT count(*) FROM delivery d JOIN endpoint e ON e.no = d.endpoint_no
-         LEFT JOIN due u
-            ON u.lane = e.lane AND u.due = d.next_due AND u.delivery_id = d.delivery_id
-         WHERE d.state IS NULL AND (u.lane IS NULL OR u.attempts <> d.attempts)",
-    )?;
+    let unscheduled = unscheduled::count(conn)?;
     let checks = [
         ("pending deliveries are not scheduled", unscheduled),
         (

@@ -1,10 +1,6 @@
 //! Keeping it small, whole and safe.
 
-use std::{
-    fs,
-    path::Path,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::{fs, path::Path};
 
 use async_trait::async_trait;
 use domain::clock::Timestamp;
@@ -15,16 +11,10 @@ use store::{
 };
 use tokio::sync::oneshot;
 
-use crate::{EmbeddedStore, check, error::Result, schema, writer::Label};
+use crate::{EmbeddedStore, check, error::Result, schema, unscheduled, writer::Label};
 
 /// Most lanes that are looked at for the oldest work.
 const MOST_LANES: usize = 100_000;
-
-/// What the last check counted.
-#[derive(Default)]
-pub(crate) struct LastCheck {
-    pub(crate) unscheduled: AtomicU64,
-}
 
 /// Rows of `due`, and the earliest of them.
 fn remaining(conn: &Connection) -> Result<(u64, Option<Timestamp>)> {
@@ -57,6 +47,11 @@ impl Housekeeping for EmbeddedStore {
 
     async fn stats(&self) -> store::Result<StoreStats> {
         let (pending, oldest_due) = self.readers.read(remaining).await?;
+        let after = self.walk.after();
+        // What cannot be read now is read next time.
+        if let Ok(page) = self.readers.read(|conn| unscheduled::page(conn, after)).await {
+            self.walk.add(page);
+        }
         let mut wal = self.path.clone().into_os_string();
         wal.push("-wal");
         let wal_bytes = file_bytes(wal.as_ref());
@@ -65,7 +60,8 @@ impl Housekeeping for EmbeddedStore {
             wal_bytes,
             pending,
             oldest_due,
-            unscheduled: self.last_check.unscheduled.load(Ordering::Relaxed),
+            unscheduled: self.walk.found(),
+            queued: self.writer.queued_rows() as u64,
             full: self.room.is_full(),
         })
     }
@@ -86,7 +82,7 @@ impl Housekeeping for EmbeddedStore {
         thread.map_err(|e| StoreError::Internal(format!("cannot start a thread: {e}")))?;
         let stopped = || StoreError::Internal("the check did not come to its end".into());
         let found = answer.await.unwrap_or_else(|_| Err(stopped()))?;
-        self.last_check.unscheduled.store(found.unscheduled, Ordering::Relaxed);
+        self.walk.counted(found.unscheduled);
         Ok(found.report)
     }
 }

@@ -26,6 +26,7 @@ mod sweep;
 mod tasks;
 mod tokens;
 mod tx;
+mod unscheduled;
 mod writer;
 
 use std::{
@@ -37,10 +38,10 @@ use store::StoreError;
 
 use crate::{
     checkpoint::{Checkpoints, Keeper},
-    housekeeping::LastCheck,
     readers::Readers,
     space::Room,
     sweep::Sweeper,
+    unscheduled::Walk,
     writer::Writer,
 };
 pub use crate::{
@@ -61,7 +62,7 @@ pub struct EmbeddedStore {
     _keeper: Keeper,
     room: Arc<Room>,
     sweeper: tokio::sync::Mutex<Sweeper>,
-    last_check: LastCheck,
+    walk: Walk,
     ports: Ports,
     path: PathBuf,
     _lock: DirectoryLock,
@@ -102,7 +103,7 @@ impl EmbeddedStore {
             _keeper: keeper,
             room,
             sweeper: tokio::sync::Mutex::default(),
-            last_check: LastCheck::default(),
+            walk: Walk::default(),
             ports,
             path,
             _lock: lock,

@@ -202,6 +202,11 @@ impl Writer {
         answer.await.unwrap_or(Err(StoreError::Unknown))
     }
 
+    /// Rows that wait to be written.
+    pub(crate) fn queued_rows(&self) -> usize {
+        self.shared.waiting.lock().rows
+    }
+
     /// Copies the database to `path` between transactions.
     pub(crate) async fn backup(&self, path: PathBuf) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();

@@ -145,6 +145,7 @@ impl Housekeeping for MemoryStore {
             pending: state.due.len() as u64,
             oldest_due: state.due.values().map(|delivery| delivery.due).min(),
             unscheduled: state.unscheduled() as u64,
+            queued: 0,
             full,
         })
     }

@@ -47,8 +47,11 @@ pub struct StoreStats {
     pub pending: u64,
     /// Due time of the oldest work that remains.
     pub oldest_due: Option<Timestamp>,
-    /// Accepted, not ended and not scheduled: must be 0. Counted by [`Housekeeping::check`].
+    /// Accepted, not ended and not scheduled: must be 0. As far as is known: a store may look at a
+    /// part of its records at a time.
     pub unscheduled: u64,
+    /// Rows that wait to be written.
+    pub queued: u64,
     /// Whether it takes no new work for want of room.
     pub full: bool,
 }
