@@ -9,9 +9,9 @@ use std::process::Command;
 /// Installs the clients, as pinned, into `tests/sdk/js/node_modules` and `target/sdk-python`, and
 /// runs both lives against one server.
 pub fn run() -> Result<()> {
-    shell::need("node", "--version", "Node.js 20 or newer")?;
-    shell::need("npm", "--version", "npm, which comes with Node.js")?;
-    shell::need("python3", "--version", "Python 3.11 or newer")?;
+    shell::need("node", (20, 0), "Node.js 20 or newer (https://nodejs.org; Debian 12 has 18)")?;
+    shell::need("npm", (0, 0), "npm, which comes with Node.js")?;
+    shell::need("python3", (3, 11), "Python 3.11 or newer")?;
     server::build()?;
     // Short, so that a schedule's end can be waited for.
     let mut server = Server::new(

@@ -54,8 +54,15 @@ impl Server {
         self.dir.join("data")
     }
 
+    /// Its configuration is its file alone: settings in the environment of this process are not for
+    /// it.
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(shell::target().join("release/hookwright"));
+        for (name, _) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"HOOKWRIGHT_") {
+                command.env_remove(name);
+            }
+        }
         command.arg(name).arg("--config").arg(self.dir.join("hookwright.toml"));
         command
     }

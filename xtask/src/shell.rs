@@ -52,15 +52,44 @@ pub fn has(program: &str, argument: &str) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Fails, saying what to install, unless the program is there.
-pub fn need(program: &str, argument: &str, install: &str) -> Result<()> {
-    if !has(program, argument) {
+/// Fails, saying what to install, unless the program is there in this version or a newer one.
+pub fn need(program: &str, least: (u32, u32), install: &str) -> Result<()> {
+    let Ok(said) = output(Command::new(program).arg("--version")) else {
         bail!("`{program}` is needed and not there: install {install}");
-    }
+    };
+    let found = version(&said).with_context(|| format!("`{program} --version` says {said:?}"))?;
+    ensure!(found >= least, "`{program}` is too old ({}): install {install}", said.trim());
     Ok(())
+}
+
+/// The first two numbers of what a program says of its version.
+fn version(said: &str) -> Option<(u32, u32)> {
+    let from = said.find(|c: char| c.is_ascii_digit())?;
+    let mut numbers = said[from..].split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|w| w.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_and_compared() {
+        for (said, found) in [
+            ("v20.20.2\n", Some((20, 20))),
+            ("Python 3.11.7", Some((3, 11))),
+            ("10.8.2", Some((10, 8))),
+            ("no idea", None),
+        ] {
+            assert_eq!(version(said), found, "{said}");
+        }
+        assert!(need("cargo", (1, 0), "Rust").is_ok());
+        assert!(need("cargo", (999, 0), "Rust").is_err());
+        assert!(need("no-such-program", (0, 0), "it").is_err());
+    }
 }

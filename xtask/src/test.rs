@@ -68,15 +68,7 @@ pub fn run(options: &Options) -> Result<()> {
 fn one(part: Part) -> Result<()> {
     match part {
         Part::Format => shell::run(&mut shell::cargo(&["fmt", "--all", "--check"])),
-        Part::Lint => shell::run(&mut shell::cargo(&[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ])),
+        Part::Lint => lint(),
         Part::Arrows => arrows::run(),
         Part::Licences => licences::run(),
         Part::Code => code(),
@@ -86,6 +78,16 @@ fn one(part: Part) -> Result<()> {
         Part::Backlog => backlog::run(&backlog::Options::default()),
         Part::Soak => soak::run(&soak::Options::default()),
     }
+}
+
+/// The workspace, and what only the feature `otlp` compiles.
+fn lint() -> Result<()> {
+    let traces = ["-p", "hookwright", "--features", "otlp"];
+    for what in [&["--workspace"][..], &traces] {
+        let mut clippy = shell::cargo(&["clippy", "--all-targets", "--locked"]);
+        shell::run(clippy.args(what).args(["--", "-D", "warnings"]))?;
+    }
+    Ok(())
 }
 
 /// nextest where it is installed: it isolates tests in processes and names the slow ones.
@@ -98,5 +100,7 @@ fn code() -> Result<()> {
         let tests = ["test", "--workspace", "--locked", "--lib", "--bins", "--tests"];
         shell::run(&mut shell::cargo(&tests))?;
     }
-    shell::run(&mut shell::cargo(&["test", "--workspace", "--locked", "--doc"]))
+    shell::run(&mut shell::cargo(&["test", "--workspace", "--locked", "--doc"]))?;
+    let traces = ["test", "-p", "hookwright", "--features", "otlp", "--locked", "--test", "traces"];
+    shell::run(&mut shell::cargo(&traces))
 }
