@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use binary::{SECRET, Server, command, free_address, token};
+use binary::{SECRET, Server, command, exchange, free_address, token};
 use serde_json::json;
 
 fn output(command: &mut Command) -> (bool, String, String) {
@@ -151,6 +151,40 @@ fn a_deep_data_directory_has_its_control_socket_too() {
     let (ok, text, error) = output(&mut command(&deep, &["backup", copy.to_str().expect("UTF-8")]));
     assert!(ok && copy.exists(), "{text}{error}");
     assert_eq!(server.end("TERM").code(), Some(0));
+}
+
+#[test]
+fn metrics_are_served_and_measured() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let token = token(dir.path());
+    let metrics = free_address();
+    let settings = [
+        ("HOOKWRIGHT_METRICS_LISTEN", &*metrics.to_string()),
+        ("HOOKWRIGHT_SWEEP_INTERVAL", "100ms"),
+    ];
+    let server = Server::serve(dir.path(), &settings);
+    let app = json!({ "name": "Acme", "uid": "acme" });
+    assert_eq!(server.call("POST", "/api/v1/app", &token, Some(&app)).0, 201);
+    let message = json!({ "eventType": "invoice.paid", "payload": {} });
+    assert_eq!(server.call("POST", "/api/v1/app/acme/msg", &token, Some(&message)).0, 202);
+    let wanted = [
+        "hookwright_messages_total 1\n",
+        "hookwright_unscheduled_deliveries 0\n",
+        "hookwright_store_queued_rows 0\n",
+        "hookwright_http_request_seconds_bucket{",
+    ];
+    let mut shown = String::new();
+    // The gauges are there after the first measurement.
+    for _ in 0..400 {
+        let (status, body) = exchange(metrics, "GET", "/metrics", "", None);
+        assert_eq!(status, 200);
+        shown = String::from_utf8(body).expect("text");
+        if wanted.iter().all(|line| shown.contains(line)) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+    panic!("not all of {wanted:?} in\n{shown}");
 }
 
 #[test]
