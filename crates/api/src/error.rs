@@ -228,6 +228,9 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable(_) => Self::Unavailable("The store is not available."),
             StoreError::Full(_) => Self::Unavailable("There is no room for new work."),
             StoreError::Overloaded => Self::Unavailable("The server is overloaded."),
+            StoreError::TooLong => {
+                Self::Unavailable("Looking through it took too long: ask for less.")
+            }
             StoreError::Unknown => Self::Unavailable(
                 "Whether it was done is unknown: repeat it with the same idempotency key.",
             ),
@@ -258,6 +261,8 @@ impl From<Rejected> for ApiError {
             }
             Rejected::OverQuota => Self::OverQuota,
             Rejected::NoSuchEndpoint => Self::NOT_FOUND,
+            Rejected::NoSuchApplication => Self::NO_APPLICATION,
+            Rejected::Store(error) => error.into(),
         }
     }
 }

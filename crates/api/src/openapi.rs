@@ -95,7 +95,16 @@ pub(crate) struct AttemptFilters {
 pub(crate) struct StatusFilter {
     /// Only those that stand so: 0 success, 1 pending, 2 fail, 3 sending, 4 canceled.
     status: Option<u8>,
-    /// Tell cancelled ones (4) from failed ones (2).
+    /// Show cancelled ones as 4; they are shown, and asked for, as 0 otherwise.
+    expanded_statuses: Option<bool>,
+}
+
+/// The query of what may be cancelled.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "describes Expanded")]
+pub(crate) struct Expanded {
+    /// Show cancelled ones as 4; they are shown as 0 otherwise.
     expanded_statuses: Option<bool>,
 }
 

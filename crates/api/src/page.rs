@@ -2,9 +2,20 @@
 
 use std::{fmt::Display, future::Future, str::FromStr};
 
-use domain::page::{Cursor, DEFAULT_PAGE, MAX_PAGE, Order, Page, PageRequest};
+use domain::{
+    application::Application,
+    attempt::Attempt,
+    endpoint::Endpoint,
+    id::{ApplicationId, AttemptId, EndpointId, Id, MessageId, TaskId},
+    message::Message,
+    page::{Cursor, DEFAULT_PAGE, MAX_PAGE, Order, Page, PageRequest},
+    task::Task,
+};
 use serde::Serialize;
-use store::StoreError;
+use store::{
+    StoreError,
+    history::{EndpointMessage, MOST_PAGE_BYTES, MessageEndpoint},
+};
 use utoipa::ToSchema;
 
 use crate::{
@@ -20,16 +31,9 @@ const MAX_FILLS: usize = 20;
 pub struct PageQuery<K> {
     limit: u16,
     cursor: Option<Cursor<K>>,
-    order: Option<Order>,
 }
 
 impl<K> PageQuery<K> {
-    /// What the store is asked, where lists may be ordered.
-    pub fn ordered(self, default: Order) -> PageRequest<K> {
-        let order = self.order.unwrap_or(default);
-        PageRequest { limit: self.limit, order, cursor: self.cursor }
-    }
-
     /// What the store is asked, where the order is fixed.
     pub fn fixed(self, order: Order) -> PageRequest<K> {
         PageRequest { limit: self.limit, order, cursor: self.cursor }
@@ -51,14 +55,6 @@ impl<K: FromStr> FromQuery for PageQuery<K> {
                 return Err(ApiError::invalid(&["query", "limit"], msg));
             }
         };
-        let order = match query.get("order") {
-            None => None,
-            Some("ascending") => Some(Order::Ascending),
-            Some("descending") => Some(Order::Descending),
-            Some(_) => {
-                return Err(ApiError::generic("order: must be `ascending` or `descending`"));
-            }
-        };
         let cursor = match query.get("iterator") {
             None => None,
             Some(text) => {
@@ -73,7 +69,36 @@ impl<K: FromStr> FromQuery for PageQuery<K> {
                 Some(if back { Cursor::Before(key) } else { Cursor::After(key) })
             }
         };
-        Ok(Self { limit, cursor, order })
+        Ok(Self { limit, cursor })
+    }
+}
+
+/// The query of lists that may be ordered.
+#[derive(Clone, Debug)]
+pub struct OrderedQuery<K> {
+    page: PageQuery<K>,
+    order: Option<Order>,
+}
+
+impl<K> OrderedQuery<K> {
+    /// What the store is asked.
+    pub fn ordered(self, default: Order) -> PageRequest<K> {
+        self.page.fixed(self.order.unwrap_or(default))
+    }
+}
+
+impl<K: FromStr> FromQuery for OrderedQuery<K> {
+    fn from_query(query: &QueryPairs<'_>) -> Result<Self, ApiError> {
+        let page = PageQuery::from_query(query)?;
+        let order = match query.get("order") {
+            None => None,
+            Some("ascending") => Some(Order::Ascending),
+            Some("descending") => Some(Order::Descending),
+            Some(_) => {
+                return Err(ApiError::generic("order: must be `ascending` or `descending`"));
+            }
+        };
+        Ok(Self { page, order })
     }
 }
 
@@ -104,27 +129,95 @@ impl<T> ListResponse<T> {
             done: page.done,
         }
     }
+
+    /// The same page with its items shown as something else, or not at all.
+    pub fn filter_map<U>(self, show: impl FnMut(T) -> Option<U>) -> ListResponse<U> {
+        let Self { data, iterator, prev_iterator, done } = self;
+        let data = data.into_iter().filter_map(show).collect();
+        ListResponse { data, iterator, prev_iterator, done }
+    }
+
+    /// The same page with its items shown as something else.
+    pub fn map<U>(self, mut show: impl FnMut(T) -> U) -> ListResponse<U> {
+        self.filter_map(|item| Some(show(item)))
+    }
+
+    /// A page of what is lent by the items of this one.
+    pub fn lend<'a, U>(&'a self, show: impl FnMut(&'a T) -> U) -> ListResponse<U> {
+        ListResponse {
+            data: self.data.iter().map(show).collect(),
+            iterator: self.iterator.clone(),
+            prev_iterator: self.prev_iterator.clone(),
+            done: self.done,
+        }
+    }
 }
 
-/// Asks the store until the page is full or the list is at its end: a store looks at a bounded number
-/// of rows per call.
-pub async fn fill<K, T, F>(
-    mut request: PageRequest<K>,
-    key: impl Fn(&T) -> K,
-    mut fetch: impl FnMut(PageRequest<K>) -> F,
-) -> Result<Page<T>, ApiError>
+/// What lists of a store hold.
+pub trait Listed {
+    /// By what they are ordered.
+    type Key: Id;
+
+    /// Its place.
+    fn key(&self) -> Self::Key;
+
+    /// How much of a page's bytes it takes.
+    fn bytes(&self) -> usize;
+}
+
+macro_rules! listed {
+    ($($item:ty: $key:ty, $of:expr, $bytes:expr;)*) => {$(
+        impl Listed for $item {
+            type Key = $key;
+
+            fn key(&self) -> $key {
+                let of: fn(&Self) -> $key = $of;
+                of(self)
+            }
+
+            fn bytes(&self) -> usize {
+                let bytes: fn(&Self) -> usize = $bytes;
+                bytes(self)
+            }
+        }
+    )*};
+}
+
+fn body_bytes(message: &Message) -> usize {
+    message.body.as_ref().map_or(0, |body| body.bytes.len())
+}
+
+listed! {
+    Application: ApplicationId, |item| item.id, |_| 0;
+    Endpoint: EndpointId, |item| item.id, |_| 0;
+    Task: TaskId, |item| item.id, |_| 0;
+    Message: MessageId, |item| item.id, body_bytes;
+    EndpointMessage: MessageId, |item| item.message.id, |item| body_bytes(&item.message);
+    MessageEndpoint: EndpointId, |item| item.endpoint, |_| 0;
+    Attempt: AttemptId, |item| item.id, |item| item.outcome.response.len();
+}
+
+/// Asks the store until the page is full, or heavy, or the list is at its end: a store looks at a
+/// bounded number of rows per call. A page that is answered before that says how far it has looked, and
+/// not only how far it has found something.
+pub async fn fill<T, F>(
+    mut request: PageRequest<T::Key>,
+    mut fetch: impl FnMut(PageRequest<T::Key>) -> F,
+) -> Result<ListResponse<T>, ApiError>
 where
-    K: Clone,
+    T: Listed,
     F: Future<Output = Result<Page<T>, StoreError>>,
 {
     let limit = usize::from(request.limit);
     let backwards = matches!(request.cursor, Some(Cursor::Before(_)));
     let mut items: Vec<T> = Vec::new();
-    let mut done = false;
+    let mut edge = None;
+    let mut bytes = 0;
     for _ in 0..MAX_FILLS {
         let page = fetch(request.clone()).await?;
-        // An empty page names no place to go on from.
-        done = page.done || page.items.is_empty();
+        let last = if backwards { page.items.first() } else { page.items.last() };
+        let reached = page.reached.map(T::Key::from_raw).or_else(|| last.map(Listed::key));
+        bytes += page.items.iter().map(Listed::bytes).sum::<usize>();
         if backwards {
             let mut before = page.items;
             before.append(&mut items);
@@ -132,53 +225,115 @@ where
         } else {
             items.extend(page.items);
         }
-        if done || items.len() >= limit {
+        edge = reached.filter(|_| !page.done);
+        let Some(edge) = edge else { break };
+        if items.len() >= limit || bytes >= MOST_PAGE_BYTES {
             break;
         }
-        let edge = if backwards { items.first() } else { items.last() };
-        let edge = key(edge.expect("the last page was not empty"));
         request.cursor = Some(if backwards { Cursor::Before(edge) } else { Cursor::After(edge) });
         request.limit = u16::try_from(limit - items.len()).unwrap_or(MAX_PAGE);
     }
-    Ok(Page { items, done })
+    let page = Page { items, done: edge.is_none(), reached: None };
+    let mut list = ListResponse::new(page, T::key);
+    if let Some(edge) = edge {
+        if backwards {
+            list.prev_iterator = Some(format!("-{edge}"));
+        } else {
+            list.iterator = Some(edge.to_string());
+        }
+    }
+    Ok(list)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A list of 0..20 in a store that looks at three rows per call.
-    fn fetch(request: &PageRequest<u32>) -> Page<u32> {
-        let limit = usize::from(request.limit.min(3));
-        match request.cursor {
-            Some(Cursor::Before(k)) => {
-                let from = (k as usize).saturating_sub(limit) as u32;
-                Page { items: (from..k).collect(), done: from == 0 }
-            }
-            Some(Cursor::After(_)) | None => {
-                let from = match request.cursor {
-                    Some(Cursor::After(k)) => k + 1,
-                    _ => 0,
-                };
-                let to = (from + limit as u32).min(20);
-                Page { items: (from..to).collect(), done: to == 20 }
-            }
+    /// An item of a list of 0..20.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Number(u8);
+
+    fn id(number: u8) -> TaskId {
+        let mut raw = [0; 20];
+        raw[19] = number;
+        TaskId::from_raw(raw)
+    }
+
+    impl Listed for Number {
+        type Key = TaskId;
+
+        fn key(&self) -> TaskId {
+            id(self.0)
         }
+
+        fn bytes(&self) -> usize {
+            0
+        }
+    }
+
+    /// That list, in a store that looks at three rows per call, at those that are `wanted`.
+    fn fetch(request: &PageRequest<TaskId>, wanted: fn(u8) -> bool) -> Page<Number> {
+        let at = |key: &TaskId| key.raw()[19];
+        let (from, to) = match &request.cursor {
+            Some(Cursor::Before(key)) => (at(key).saturating_sub(3), at(key)),
+            Some(Cursor::After(key)) => (at(key) + 1, (at(key) + 4).min(20)),
+            None => (0, 3),
+        };
+        let backwards = matches!(request.cursor, Some(Cursor::Before(_)));
+        let done = if backwards { from == 0 } else { to == 20 };
+        let reached = Some(if backwards { from } else { to - 1 }).filter(|_| !done);
+        Page {
+            items: (from..to).filter(|n| wanted(*n)).map(Number).collect(),
+            done,
+            reached: reached.map(|at| *id(at).raw()),
+        }
+    }
+
+    async fn list(
+        cursor: Option<Cursor<TaskId>>,
+        limit: u16,
+        wanted: fn(u8) -> bool,
+    ) -> ListResponse<Number> {
+        let request = PageRequest { limit, order: Order::Ascending, cursor };
+        fill(request, async |r| Ok(fetch(&r, wanted))).await.expect("page")
     }
 
     #[tokio::test]
     async fn short_pages_are_filled_up() {
         for (cursor, want, done) in [
-            (None, 0..10, false),
-            (Some(Cursor::After(9)), 10..20, true),
-            (Some(Cursor::After(14)), 15..20, true),
-            (Some(Cursor::Before(15)), 5..15, false),
-            (Some(Cursor::Before(4)), 0..4, true),
+            (None, 0..12, false),
+            (Some(Cursor::After(id(7))), 8..20, true),
+            (Some(Cursor::After(id(14))), 15..20, true),
+            (Some(Cursor::Before(id(15))), 3..15, false),
+            (Some(Cursor::Before(id(4))), 0..4, true),
         ] {
-            let request = PageRequest { limit: 10, order: Order::Ascending, cursor };
-            let page = fill(request, |k| *k, async |r| Ok(fetch(&r))).await.expect("page");
-            assert_eq!(page.items, want.collect::<Vec<_>>());
+            let page = list(cursor, 12, |_| true).await;
+            assert_eq!(page.data, want.map(Number).collect::<Vec<_>>());
             assert_eq!(page.done, done);
         }
+    }
+
+    #[tokio::test]
+    async fn empty_stretches_are_not_the_end() {
+        let page = list(None, 1, |n| n == 17).await;
+        assert_eq!(page.data, [Number(17)]);
+        let page = list(Some(Cursor::Before(id(19))), 1, |n| n == 1).await;
+        assert_eq!((page.data, page.done), (vec![Number(1)], false));
+    }
+
+    #[tokio::test]
+    async fn a_page_without_items_says_how_far_it_looked() {
+        // Looks at one row per call, and never finds anything.
+        let fetch = async |request: PageRequest<TaskId>| {
+            let at = match request.cursor {
+                Some(Cursor::After(key)) => key.raw()[19] + 1,
+                _ => 0,
+            };
+            Ok(Page { items: Vec::<Number>::new(), done: false, reached: Some(*id(at).raw()) })
+        };
+        let request = PageRequest { limit: 9, order: Order::Ascending, cursor: None };
+        let page = fill(request, fetch).await.expect("page");
+        assert!(!page.done && page.data.is_empty());
+        assert_eq!(page.iterator, Some(id(MAX_FILLS as u8 - 1).to_string()));
     }
 }

@@ -78,7 +78,7 @@ impl Engine {
         self.parts.store.update_task(task).await
     }
 
-    /// One step of a recovery: a page of messages that failed, each sent again, once.
+    /// One step of a recovery: a page of messages with a failed attempt, each sent again, once.
     async fn recover(
         self: &Arc<Self>,
         task: &mut Task,
@@ -115,7 +115,7 @@ impl Engine {
         task.done += deliveries.len() as u64;
         if let Some(first) = deliveries.first() {
             let lane = LaneKey::of(first);
-            store.enqueue(deliveries).await?;
+            store.enqueue(deliveries, None).await?;
             self.tell(|core, now| core.add_work(LaneHead { lane, next_due: now }, now));
         }
         task.cursor = next.or(task.cursor);

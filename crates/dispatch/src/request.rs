@@ -61,7 +61,11 @@ impl RequestBuilder {
             3 + 3 * self.signature_names.len() + body.headers.len() + endpoint.headers.len(),
         );
         headers.push((self.content_type.clone(), body.content_type.as_ref().to_owned()));
-        headers.push((self.accept.clone(), "*/*".to_owned()));
+        // An endpoint may ask for something else. Other headers that are set here it cannot have.
+        let own = |name: &str| endpoint.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        if !own(&self.accept) {
+            headers.push((self.accept.clone(), "*/*".to_owned()));
+        }
         headers.push(self.user_agent.clone());
         for [id_name, timestamp_name, signature_name] in &self.signature_names {
             headers.push((id_name.clone(), id.clone()));

@@ -41,11 +41,18 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Whether nothing more lies in the direction that was asked for.
     pub done: bool,
+    /// The last key that was looked at, raw, where the search ended before the page was full: it goes
+    /// on from there. `None`: the items tell.
+    pub reached: Option<[u8; 20]>,
 }
 
 impl<T> Page<T> {
     /// The same page of something else.
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(f).collect(), done: self.done }
+        Page {
+            items: self.items.into_iter().map(f).collect(),
+            done: self.done,
+            reached: self.reached,
+        }
     }
 }

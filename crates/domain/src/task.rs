@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Timestamp,
-    id::{ApplicationId, EndpointId, MessageId, OrganizationId, TaskId},
+    id::{ApplicationId, AttemptId, EndpointId, OrganizationId, TaskId},
 };
 
 /// How far a task is.
@@ -23,7 +23,7 @@ pub enum TaskStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "task")]
 pub enum TaskKind {
-    /// Resends to one endpoint what failed in `[since, until)` and has not succeeded since.
+    /// Resends to one endpoint what has a failed attempt in `[since, until)` and never succeeded.
     #[serde(rename = "endpoint.recover")]
     Recover {
         /// The customer.
@@ -66,8 +66,8 @@ pub struct Task {
     pub kind: TaskKind,
     /// How far it is.
     pub status: TaskStatus,
-    /// The last message it has dealt with.
-    pub cursor: Option<MessageId>,
+    /// The last attempt it has looked at.
+    pub cursor: Option<AttemptId>,
     /// How many messages it has sent (or cancelled) so far.
     pub done: u64,
     /// When it last moved.

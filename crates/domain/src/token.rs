@@ -15,13 +15,13 @@ pub enum Capability {
     ViewBase,
     /// Read endpoint secrets.
     ViewEndpointSecret,
-    /// Rotate endpoint secrets.
+    /// Rotate and read endpoint secrets.
     ManageEndpointSecret,
     /// Change transformations.
     ManageTransformations,
-    /// Resend and recover.
+    /// Resend, recover and send examples.
     CreateAttempts,
-    /// Create, change and delete endpoints.
+    /// Create, change and delete endpoints, secrets included.
     ManageEndpoint,
 }
 
@@ -35,6 +35,21 @@ impl Capability {
         Self::CreateAttempts,
         Self::ManageEndpoint,
     ];
+
+    /// Those that allow what this one allows. Whoever may do anything may look; whoever manages a
+    /// secret or its endpoint sees it.
+    pub const fn granted_by(self) -> &'static [Self] {
+        match self {
+            Self::ViewBase => &Self::ALL,
+            Self::ViewEndpointSecret => {
+                &[Self::ViewEndpointSecret, Self::ManageEndpointSecret, Self::ManageEndpoint]
+            }
+            Self::ManageEndpointSecret => &[Self::ManageEndpointSecret, Self::ManageEndpoint],
+            Self::ManageTransformations => &[Self::ManageTransformations],
+            Self::CreateAttempts => &[Self::CreateAttempts],
+            Self::ManageEndpoint => &[Self::ManageEndpoint],
+        }
+    }
 }
 
 /// What a token is for.
@@ -76,6 +91,8 @@ pub struct Token {
 pub struct Revocation {
     /// What is refused.
     pub what: Revoked,
+    /// Of tokens of an application or session, those issued until then; newer ones are good.
+    pub issued_until: Timestamp,
     /// From when on.
     pub at: Timestamp,
     /// When the row may go, because whatever it refuses has expired by itself.
@@ -87,7 +104,7 @@ pub struct Revocation {
 pub enum Revoked {
     /// The token whose SHA-256 this is.
     Token([u8; 32]),
-    /// Every token of the application issued before [`Revocation::at`].
+    /// Every token of the application issued until [`Revocation::issued_until`].
     Application(OrganizationId, ApplicationId),
     /// Those of one session of it.
     Session(OrganizationId, ApplicationId, String),

@@ -86,6 +86,10 @@ pub enum Rejected {
     OverQuota,
     /// `only` names an endpoint that is not there.
     NoSuchEndpoint,
+    /// The application is gone.
+    NoSuchApplication,
+    /// The store could not, or could not tell, when others of the same request were stored already.
+    Store(StoreError),
 }
 
 /// Why nothing was accepted.
@@ -98,6 +102,21 @@ pub enum PublishError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+impl From<PublishError> for Rejected {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::NotFound => Self::NoSuchApplication,
+            PublishError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Messages that are not dealt with yet, with their places in the request.
+type Left = Vec<(usize, Arc<Message>, Draft)>;
+
+/// What became of each message of a request, as far as that is known.
+type Results = [Option<Result<Accepted, Rejected>>];
 
 /// Settings of publishing.
 #[derive(Clone, Debug)]
@@ -144,7 +163,8 @@ impl Publisher {
     }
 
     /// Accepts messages of one application, each by itself: one result per draft, in order. After
-    /// `Ok` all that is accepted is on stable storage and on its way.
+    /// `Ok` all that is accepted is on stable storage and on its way; after `Err` nothing is accepted,
+    /// or whether it is is unknown.
     #[tracing::instrument(level = "debug", skip_all, fields(messages = drafts.len()))]
     pub async fn publish(
         &self,
@@ -152,44 +172,66 @@ impl Publisher {
         app: &Ref<ApplicationId>,
         drafts: Vec<Draft>,
     ) -> Result<Vec<Result<Accepted, Rejected>>, PublishError> {
-        let mut results: Vec<Option<Result<Accepted, Rejected>>> = vec![None; drafts.len()];
-        let mut left: Vec<(usize, Arc<Message>, Draft)> = Vec::new();
-        let mut drafts = drafts.into_iter().enumerate();
-        let mut started = false;
+        let mut results = vec![None; drafts.len()];
+        let mut left = Left::new();
+        let mut drafts = Some(drafts);
+        let mut failure = PublishError::Store(StoreError::Overloaded);
         for _ in 0..MAX_ROUTINGS {
-            let application =
-                self.catalogues.application(org, app).await?.ok_or(PublishError::NotFound)?;
-            let organization = self.catalogues.organization(org).await?;
-            if !started {
-                started = true;
-                for (at, draft) in drafts.by_ref() {
-                    match self.check(&organization, &draft) {
-                        Ok(()) => {
-                            let message = self.message(&application, &organization, &draft);
-                            left.push((at, Arc::new(message), draft));
-                        }
-                        Err(rejected) => results[at] = Some(Err(rejected)),
-                    }
-                }
+            let round = self.round(org, app, &mut drafts, &mut left, &mut results).await;
+            if let Err(error) = round {
+                failure = error;
+                break;
             }
-            self.commit(&application, &organization, &mut left, &mut results).await?;
             if left.is_empty() {
-                let done = results.into_iter().map(|r| r.expect("every draft was dealt with"));
-                return Ok(done.collect());
+                break;
             }
+        }
+        // What was stored stands, whatever became of the others.
+        if (drafts.is_some() || !left.is_empty())
+            && !results.iter().any(|r| matches!(r, Some(Ok(_))))
+        {
+            return Err(failure);
+        }
+        let failed = Rejected::from(failure);
+        Ok(results.into_iter().map(|r| r.unwrap_or_else(|| Err(failed.clone()))).collect())
+    }
+
+    /// Routes what is left by the catalogue as it is now, and stores it.
+    async fn round(
+        &self,
+        org: OrganizationId,
+        app: &Ref<ApplicationId>,
+        drafts: &mut Option<Vec<Draft>>,
+        left: &mut Left,
+        results: &mut Results,
+    ) -> Result<(), PublishError> {
+        let application =
+            self.catalogues.application(org, app).await?.ok_or(PublishError::NotFound)?;
+        let organization = self.catalogues.organization(org).await?;
+        for (at, draft) in drafts.take().into_iter().flatten().enumerate() {
+            match self.check(&organization, &draft) {
+                Ok(()) => {
+                    let message = self.message(&application, &organization, &draft);
+                    left.push((at, Arc::new(message), draft));
+                }
+                Err(rejected) => results[at] = Some(Err(rejected)),
+            }
+        }
+        self.commit(&application, &organization, left, results).await?;
+        if !left.is_empty() {
             self.catalogues.application_changed(org, application.application.id, uid_of(app));
             self.catalogues.organization_changed(org);
         }
-        Err(StoreError::Overloaded.into())
+        Ok(())
     }
 
-    /// One round: routes what is left, stores it, and takes what is done out of `left`.
+    /// Routes what is left, stores it, hands it over, and takes what is done out of `left`.
     async fn commit(
         &self,
         application: &ApplicationCatalogue,
         organization: &OrganizationCatalogue,
-        left: &mut Vec<(usize, Arc<Message>, Draft)>,
-        results: &mut [Option<Result<Accepted, Rejected>>],
+        left: &mut Left,
+        results: &mut Results,
     ) -> Result<(), PublishError> {
         let mut batch = Vec::with_capacity(left.len());
         left.retain(|(at, message, draft)| {
@@ -213,6 +255,7 @@ impl Publisher {
         failpoint::pass("publish.after_commit");
         let mut hot = Vec::new();
         let mut stale = Vec::new();
+        let mut repeated = Vec::new();
         for (((at, message, draft), deliveries), published) in
             left.drain(..).zip(deliveries).zip(published)
         {
@@ -226,10 +269,13 @@ impl Publisher {
                     );
                     Ok(Accepted { message, repeated: false })
                 }
-                Published::Repeated(id) => self.repeated(message, id).await?,
                 Published::EventIdTaken(_) => Err(Rejected::EventIdTaken),
                 Published::OverQuota => Err(Rejected::OverQuota),
-                Published::NotFound => return Err(PublishError::NotFound),
+                Published::NotFound => Err(Rejected::NoSuchApplication),
+                Published::Repeated(id) => {
+                    repeated.push((at, message, id));
+                    continue;
+                }
                 Published::Stale => {
                     stale.push((at, message, draft));
                     continue;
@@ -237,36 +283,42 @@ impl Publisher {
             });
         }
         *left = stale;
+        // Before anything that may fail: what is stored is on its way.
         if !hot.is_empty() {
             self.handover.hand_over(hot);
+        }
+        for (at, asked, id) in repeated {
+            results[at] = Some(self.repeated(asked, id).await.map_err(Rejected::Store));
         }
         Ok(())
     }
 
     /// The message that an earlier request with the same key made.
-    async fn repeated(
-        &self,
-        asked: Arc<Message>,
-        id: MessageId,
-    ) -> Result<Result<Accepted, Rejected>, PublishError> {
+    async fn repeated(&self, asked: Arc<Message>, id: MessageId) -> Result<Accepted, StoreError> {
         let tenant = Tenant { org: asked.org, app: asked.app };
         let first = self.store.message(tenant, &Ref::Id(id)).await?;
         let Some(first) = first else {
             // Its history is over, its claim is not yet: all that is left of it is its id.
             let message = Message { id, ..(*asked).clone() };
-            return Ok(Ok(Accepted { message: Arc::new(message), repeated: true }));
+            return Ok(Accepted { message: Arc::new(message), repeated: true });
         };
-        if first.event_type != asked.event_type || first.body != asked.body {
+        // Its headers are not the caller's words: a retry is traced anew.
+        let said = |body: &Option<Body>| {
+            body.as_ref().map(|body| (body.bytes.clone(), body.content_type.clone()))
+        };
+        if first.event_type != asked.event_type || said(&first.body) != said(&asked.body) {
             metrics::counter!("hookwright_idempotency_key_reused_total").increment(1);
             tracing::warn!(message = %id, "an idempotency key was used again with another body");
         }
-        Ok(Ok(Accepted { message: Arc::new(first), repeated: true }))
+        Ok(Accepted { message: Arc::new(first), repeated: true })
     }
 
     fn check(&self, organization: &OrganizationCatalogue, draft: &Draft) -> Result<(), Rejected> {
         let Some((mode, schema)) = organization.schema(&draft.event_type) else { return Ok(()) };
+        // The caller is told what it said itself; the log is not.
+        let quote = mode == SchemaMode::Reject;
         let faults = match serde_json::from_slice(&draft.body.bytes) {
-            Ok(payload) => schema.faults(&payload),
+            Ok(payload) => schema.faults(&payload, quote),
             Err(_) => vec!["the payload is not JSON".to_owned()],
         };
         if faults.is_empty() {
@@ -342,18 +394,28 @@ impl Publisher {
         })
     }
 
-    /// Sends a stored message to one endpoint again: one try, beside whatever its schedule does.
+    /// Sends a stored message to one endpoint again: one try, beside whatever its schedule does. What
+    /// somebody asks for counts against the application's quota.
     pub async fn resend(
         &self,
         message: Arc<Message>,
         endpoint: &Endpoint,
         trigger: Trigger,
-    ) -> Result<Delivery, StoreError> {
+    ) -> Result<Result<Delivery, Rejected>, StoreError> {
+        let max_pending = match trigger {
+            Trigger::Manual => {
+                let settings = &self.catalogues.organization(message.org).await?.settings;
+                settings.max_pending_deliveries.or(self.options.max_pending)
+            }
+            Trigger::Automatic | Trigger::Replay => None,
+        };
         let now = self.clock.now();
         let delivery = routing::deliver(&message, endpoint, trigger, now, &*self.entropy);
-        self.store.enqueue(vec![delivery.clone()]).await?;
+        if !self.store.enqueue(vec![delivery.clone()], max_pending).await? {
+            return Ok(Err(Rejected::OverQuota));
+        }
         self.handover.hand_over(vec![Hot { delivery: delivery.clone(), message }]);
-        Ok(delivery)
+        Ok(Ok(delivery))
     }
 }
 

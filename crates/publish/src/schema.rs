@@ -36,10 +36,17 @@ impl Schema {
         Self::compile(schema).ok()
     }
 
-    /// What is wrong with a payload: `pointer: fault`, at most ten.
-    pub fn faults(&self, payload: &Value) -> Vec<String> {
+    /// What is wrong with a payload, at most ten: `pointer: fault`, which `quote`s the payload, or else
+    /// `pointer: keyword`, with nothing of its values.
+    pub fn faults(&self, payload: &Value, quote: bool) -> Vec<String> {
         let fault = |e: jsonschema::ValidationError<'_>| {
-            let mut text = format!("{}: {e}", e.instance_path());
+            let mut text = if quote {
+                format!("{}: {e}", e.instance_path())
+            } else {
+                let schema_path = e.schema_path().to_string();
+                let keyword = schema_path.rsplit('/').next().unwrap_or_default();
+                format!("{}: {keyword}", e.instance_path())
+            };
             text.truncate(text.floor_char_boundary(300));
             text
         };
@@ -59,10 +66,21 @@ mod tests {
             "10": {"type": "object", "required": ["b"]},
         });
         let schema = Schema::newest(&schemas).expect("compiles");
-        assert!(schema.faults(&json!({"b": 1})).is_empty());
-        let faults = schema.faults(&json!({"a": 1}));
+        assert!(schema.faults(&json!({"b": 1}), true).is_empty());
+        let faults = schema.faults(&json!({"a": 1}), true);
         assert_eq!(faults.len(), 1);
         assert!(faults[0].contains("\"b\" is a required property"), "{faults:?}");
+    }
+
+    #[test]
+    fn quotes_nothing_unless_asked() {
+        let schema = json!({"properties": {"card": {"type": "integer"}, "age": {"maximum": 9}}});
+        let schema = Schema::compile(&schema).expect("compiles");
+        let payload = json!({"card": "4111", "age": 10});
+        assert!(schema.faults(&payload, true).iter().any(|fault| fault.contains("4111")));
+        let mut faults = schema.faults(&payload, false);
+        faults.sort();
+        assert_eq!(faults, ["/age: maximum", "/card: type"]);
     }
 
     #[test]

@@ -207,7 +207,8 @@ CREATE TABLE revocation (
     org BLOB,
     app BLOB,
     session_id TEXT,             -- null: all sessions of the application
-    at INTEGER NOT NULL,
+    issued_until INTEGER NOT NULL, -- tokens issued later are good
+    at INTEGER NOT NULL,         -- refused from then on
     forget_at INTEGER NOT NULL
 );
 CREATE INDEX revocation_forget_at ON revocation (forget_at);
@@ -216,6 +217,7 @@ CREATE TABLE task (
     id BLOB PRIMARY KEY,
     org BLOB NOT NULL,
     kind TEXT NOT NULL,          -- the API's name of it
+    endpoint BLOB,               -- the one that is recovered; null for other kinds
     data TEXT NOT NULL,          -- JSON
     status TEXT NOT NULL,        -- JSON
     cursor BLOB,
@@ -224,6 +226,7 @@ CREATE TABLE task (
 ) WITHOUT ROWID;
 CREATE INDEX task_org ON task (org, id);
 CREATE INDEX task_running ON task (id) WHERE status = '"running"';
+CREATE INDEX task_endpoint ON task (endpoint) WHERE status = '"running"' AND endpoint IS NOT NULL;
 
 CREATE TABLE audit (
     no INTEGER PRIMARY KEY,

@@ -71,9 +71,7 @@ impl From<Error> for StoreError {
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DatabaseBusy) => {
                 Self::Unavailable(text)
             }
-            Some(ErrorCode::OperationInterrupted) => {
-                Self::Unavailable("reading took too long; ask for less".into())
-            }
+            Some(ErrorCode::OperationInterrupted) => Self::TooLong,
             _ => Self::Internal(text),
         }
     }

@@ -85,15 +85,21 @@ impl Window {
         self.limit + 1
     }
 
-    /// The page, from what was found in the direction asked for. `exhausted` tells that the search
-    /// ran to its end.
-    pub(crate) fn page<T>(&self, mut items: Vec<T>, exhausted: bool) -> Page<T> {
-        let done = exhausted && items.len() <= self.limit;
+    /// The page, from what was found in the direction asked for, by a search that ran to its end.
+    pub(crate) fn page<T>(&self, items: Vec<T>) -> Page<T> {
+        self.page_until(items, None)
+    }
+
+    /// The same of a search that stopped at a bound behind `reached`, unless that is `None`.
+    pub(crate) fn page_until<T>(&self, mut items: Vec<T>, reached: Option<[u8; 20]>) -> Page<T> {
+        // Of a full page the last item tells where to go on.
+        let reached = reached.filter(|_| items.len() <= self.limit);
+        let done = reached.is_none() && items.len() <= self.limit;
         items.truncate(self.limit);
         if self.backwards {
             items.reverse();
         }
-        Page { items, done }
+        Page { items, done, reached }
     }
 }
 

@@ -240,6 +240,13 @@ fn enqueue(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<()> {
     insert_delivery(tx, delivery, &endpoint)
 }
 
+/// Whether these would be more than the application may have pending.
+fn is_over(tx: &mut Tx<'_>, deliveries: &[Delivery], max_pending: Option<u64>) -> Result<bool> {
+    let (Some(most), Some(first)) = (max_pending, deliveries.first()) else { return Ok(false) };
+    let Some(app) = tx.app(first.org, first.app)? else { return Ok(false) };
+    Ok(tx.pending(app.no)?.unsigned_abs() + deliveries.len() as u64 > most)
+}
+
 fn response_owner(key: ClaimKey) -> Vec<u8> {
     [b"response ".as_slice(), &key.0].concat()
 }
@@ -286,10 +293,22 @@ impl Publish for EmbeddedStore {
             .await
     }
 
-    async fn enqueue(&self, deliveries: Vec<Delivery>) -> store::Result<()> {
+    async fn enqueue(
+        &self,
+        deliveries: Vec<Delivery>,
+        max_pending: Option<u64>,
+    ) -> store::Result<bool> {
         let rows = deliveries.len();
         let label = Label { kind: Kind::Ingest, name: "enqueue", rows, bytes: 0 };
-        self.writer.write(label, move |tx| deliveries.iter().try_for_each(|d| enqueue(tx, d))).await
+        self.writer
+            .write(label, move |tx| {
+                let over = is_over(tx, &deliveries, max_pending)?;
+                if !over {
+                    deliveries.iter().try_for_each(|delivery| enqueue(tx, delivery))?;
+                }
+                Ok(!over)
+            })
+            .await
     }
 
     async fn claimed(&self, key: ClaimKey, now: Timestamp) -> store::Result<Option<MessageId>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::{
     clock::Timestamp,
     delivery::{Cause, EndState},
-    id::{AttemptId, MessageId},
+    id::{AttemptId, MessageId, TaskId},
 };
 use rusqlite::{Connection, params};
 use store::{
@@ -75,6 +75,7 @@ impl Sweeper {
             self.keyed(table, readers, writer, limits, &mut swept).await?;
         }
         tokens(readers, writer, limits.now).await?;
+        swept.more |= records(readers, writer, limits).await?;
         Ok(swept)
     }
 
@@ -471,6 +472,40 @@ async fn tokens(readers: &Readers, writer: &Writer, now: Timestamp) -> Result<()
                 tx.conn.prepare_cached(sql)?.execute([now])?;
             }
             Ok(())
+        })
+        .await
+}
+
+/// Tasks that have ended and rows of the audit, of before the end of history. Whether there may be more.
+async fn records(
+    readers: &Readers,
+    writer: &Writer,
+    limits: RetentionLimits,
+) -> Result<bool, StoreError> {
+    let RetentionLimits { history_before, rows, .. } = limits;
+    let (end, before) = (*TaskId::floor(history_before).raw(), history_before.as_micros());
+    let any = readers
+        .read(move |conn| {
+            let sql = r#"/* sweep */ SELECT EXISTS
+                (SELECT 1 FROM task WHERE id < ?1 AND status <> '"running"')
+                OR (SELECT at FROM audit ORDER BY no LIMIT 1) < ?2"#;
+            let params = params![end, before];
+            Ok(conn.prepare_cached(sql)?.query_row(params, |row| row.get::<_, Option<bool>>(0))?)
+        })
+        .await?;
+    if any != Some(true) {
+        return Ok(false);
+    }
+    writer
+        .write(label(rows), move |tx| {
+            let tasks = r#"/* sweep */ DELETE FROM task WHERE id IN (SELECT id FROM task
+                WHERE id < ?1 AND status <> '"running"' ORDER BY id LIMIT ?2)"#;
+            let tasks = tx.conn.prepare_cached(tasks)?.execute(params![end, rows as i64])?;
+            // Rows of the audit are in the order of their time.
+            let audit = "/* sweep */ DELETE FROM audit WHERE no <= (SELECT max(no) FROM
+                (SELECT no, at FROM audit ORDER BY no LIMIT ?2) WHERE at < ?1)";
+            let audit = tx.conn.prepare_cached(audit)?.execute(params![before, rows as i64])?;
+            Ok(tasks == rows || audit == rows)
         })
         .await
 }

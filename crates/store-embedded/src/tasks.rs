@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use domain::{
     clock::Timestamp,
-    id::{OrganizationId, TaskId},
+    id::{AttemptId, EndpointId, OrganizationId, TaskId},
     page::{Page, PageRequest},
     task::{Task, TaskKind, TaskStatus},
 };
-use rusqlite::{Connection, Row, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use store::Tasks;
 
 use crate::{EmbeddedStore, error::Result, paging::Window, rows, tx::Tx, writer::Label};
@@ -21,15 +21,15 @@ fn task(row: &Row<'_>) -> Result<Task> {
         id: rows::id(row, 1)?,
         kind: rows::json(row, 2)?,
         status: rows::json(row, 3)?,
-        cursor: cursor.map(domain::id::MessageId::from_raw),
+        cursor: cursor.map(AttemptId::from_raw),
         done: row.get::<_, i64>(5)?.cast_unsigned(),
         updated_at: rows::time(row, 6)?,
     })
 }
 
-fn list(conn: &Connection, filter: &str, params: &[&dyn ToSql]) -> Result<Vec<Task>> {
+fn list(conn: &Connection, from: &str, filter: &str, params: &[&dyn ToSql]) -> Result<Vec<Task>> {
     let mut statement =
-        conn.prepare_cached(&format!("/* tasks */ SELECT {COLUMNS} FROM task WHERE {filter}"))?;
+        conn.prepare_cached(&format!("/* tasks */ SELECT {COLUMNS} FROM {from} WHERE {filter}"))?;
     let mut rows = statement.query(params)?;
     let mut tasks = Vec::new();
     while let Some(row) = rows.next()? {
@@ -41,20 +41,39 @@ fn list(conn: &Connection, filter: &str, params: &[&dyn ToSql]) -> Result<Vec<Ta
 fn write(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
     tx.conn
         .prepare_cached(
-            "/* task */ REPLACE INTO task (id, org, kind, data, status, cursor, done, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "/* task */ REPLACE INTO task (id, org, kind, endpoint, data, status, cursor, done,
+             updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             task.id.raw(),
             task.org.raw(),
             task.kind.name(),
+            recovered(&task.kind).map(EndpointId::raw),
             rows::to_json(&task.kind),
             rows::to_json(&task.status),
-            task.cursor.as_ref().map(domain::id::MessageId::raw),
+            task.cursor.as_ref().map(AttemptId::raw),
             task.done.cast_signed(),
             task.updated_at.as_micros(),
         ])?;
     Ok(())
+}
+
+/// The endpoint that a task recovers.
+fn recovered(kind: &TaskKind) -> Option<&EndpointId> {
+    match kind {
+        TaskKind::Recover { endpoint, .. } => Some(endpoint),
+        TaskKind::CancelDeliveries { .. } => None,
+    }
+}
+
+/// The task that recovers the same endpoint already.
+fn rival(tx: &Tx<'_>, task: &Task) -> Result<Option<TaskId>> {
+    let Some(endpoint) = recovered(&task.kind) else { return Ok(None) };
+    let sql = r#"/* task */ SELECT id FROM task
+                 WHERE endpoint = ?1 AND org = ?2 AND id <> ?3 AND status = '"running"'"#;
+    let params = params![endpoint.raw(), task.org.raw(), task.id.raw()];
+    let found = tx.conn.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?;
+    Ok(found.map(TaskId::from_raw))
 }
 
 /// Adds a task in the transaction of what makes it necessary.
@@ -71,14 +90,25 @@ pub(crate) fn start(
 
 #[async_trait]
 impl Tasks for EmbeddedStore {
-    async fn create_task(&self, task: Task) -> store::Result<()> {
-        self.writer.write(Label::other("task"), move |tx| write(tx, &task)).await
+    async fn create_task(&self, task: Task) -> store::Result<Option<TaskId>> {
+        self.writer
+            .write(Label::other("task"), move |tx| {
+                let rival = rival(tx, &task)?;
+                if rival.is_none() {
+                    write(tx, &task)?;
+                }
+                Ok(rival)
+            })
+            .await
     }
 
     async fn running_tasks(&self, limit: usize) -> store::Result<Vec<Task>> {
         self.readers
             .read(move |conn| {
-                list(conn, r#"status = '"running"' ORDER BY id LIMIT ?1"#, &[&(limit as i64)])
+                let turns = r#"(SELECT *, row_number() OVER
+                    (PARTITION BY org ORDER BY updated_at, id) AS turn
+                    FROM task WHERE status = '"running"')"#;
+                list(conn, turns, "1 ORDER BY turn, updated_at, id LIMIT ?1", &[&(limit as i64)])
             })
             .await
     }
@@ -90,7 +120,7 @@ impl Tasks for EmbeddedStore {
     async fn task(&self, org: OrganizationId, task: TaskId) -> store::Result<Option<Task>> {
         self.readers
             .read(move |conn| {
-                Ok(list(conn, "org = ?1 AND id = ?2", &[org.raw(), task.raw()])?.pop())
+                Ok(list(conn, "task", "org = ?1 AND id = ?2", &[org.raw(), task.raw()])?.pop())
             })
             .await
     }
@@ -115,7 +145,7 @@ impl Tasks for EmbeddedStore {
                 let wanted = window.wanted() as i64;
                 let params: &[&dyn ToSql] =
                     &[org.raw(), &window.above, &window.below, &status, &kind, &wanted];
-                Ok(window.page(list(conn, &filter, params)?, true))
+                Ok(window.page(list(conn, "task", &filter, params)?))
             })
             .await
     }

@@ -25,7 +25,12 @@ fn revocation(row: &Row<'_>) -> Result<Revocation> {
         (None, Some(org), Some(app), None) => Revoked::Application(org, app),
         _ => return Err(Error::corrupt("a revocation of nothing")),
     };
-    Ok(Revocation { what, at: rows::time(row, 4)?, forget_at: rows::time(row, 5)? })
+    Ok(Revocation {
+        what,
+        issued_until: rows::time(row, 4)?,
+        at: rows::time(row, 5)?,
+        forget_at: rows::time(row, 6)?,
+    })
 }
 
 #[async_trait]
@@ -63,14 +68,15 @@ impl Tokens for EmbeddedStore {
                 tx.conn
                     .prepare_cached(
                         "/* revoke */ INSERT INTO revocation
-                         (token, org, app, session_id, at, forget_at)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                         (token, org, app, session_id, issued_until, at, forget_at)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                     )?
                     .execute(params![
                         token,
                         scope.map(|(org, _)| org.raw()),
                         scope.map(|(_, app)| app.raw()),
                         session,
+                        revocation.issued_until.as_micros(),
                         revocation.at.as_micros(),
                         revocation.forget_at.as_micros(),
                     ])?;
@@ -83,8 +89,8 @@ impl Tokens for EmbeddedStore {
         self.readers
             .read(move |conn| {
                 let mut statement = conn.prepare_cached(
-                    "/* revocations */ SELECT token, org, app, session_id, at, forget_at
-                     FROM revocation WHERE forget_at > ?1",
+                    "/* revocations */ SELECT token, org, app, session_id, issued_until, at,
+                     forget_at FROM revocation WHERE forget_at > ?1",
                 )?;
                 let mut rows = statement.query([now.as_micros()])?;
                 let mut revocations = Vec::new();

@@ -115,7 +115,7 @@ async fn the_low_water_mark_stops_new_work_and_lets_it_go_on() {
             at(5),
             &*f.entropy,
         );
-        assert_eq!(store.enqueue(vec![resend]).await.is_err(), full, "{free} free");
+        assert_eq!(store.enqueue(vec![resend], None).await.is_err(), full, "{free} free");
         let mut app = app.clone();
         app.updated_at = at(0);
         let updated = store.update_application(&ACTOR, app, at(0)).await;

@@ -230,11 +230,20 @@ impl Catalog for MemoryStore {
         })
     }
 
-    async fn put_organization(&self, _: &Actor, organization: Organization) -> Result<()> {
+    async fn put_organization(
+        &self,
+        _: &Actor,
+        organization: Organization,
+        expected: u64,
+    ) -> Result<Written<OrganizationId>> {
         self.act(|state| {
-            state.organizations.entry(organization.id).or_default().settings =
-                organization.settings;
+            let row = state.organizations.entry(organization.id).or_default();
+            if row.version != expected {
+                return Err(Refused::Stale);
+            }
+            row.settings = organization.settings;
             state.org_changed(organization.id);
+            Ok(())
         })
     }
 
@@ -258,7 +267,7 @@ impl Catalog for MemoryStore {
         _: &Actor,
         application: Application,
     ) -> Result<Written<ApplicationId>> {
-        self.act(|state| state.create_application(application))
+        self.commit(|state| state.create_application(application))
     }
 
     async fn update_application(

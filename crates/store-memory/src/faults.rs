@@ -53,9 +53,14 @@ impl MemoryStore {
         self.inner.lock().faults.full = full;
     }
 
-    /// The next `publish`, `enqueue` or `settle` is done, and answers [`StoreError::Unknown`].
+    /// The next `publish`, `enqueue`, `settle` or `create_application` is done, and answers [`StoreError::Unknown`].
     pub fn lose_next_reply(&self) {
         self.inner.lock().faults.lose_reply = true;
+    }
+
+    /// Lists of history look at this many rows per call, and at no more.
+    pub fn look_at_most(&self, rows: usize) {
+        self.inner.lock().state.list_rows = Some(rows);
     }
 
     /// From now on writes are answered before they are synced, as by a disk that lies: a

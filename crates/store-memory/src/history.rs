@@ -1,12 +1,12 @@
 //! What was sent and what came of it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use domain::{
     attempt::{Attempt, OutcomeClass},
     clock::Timestamp,
-    delivery::{Cause, EndState},
+    delivery::{Cause, EndState, Trigger},
     id::{AttemptId, EndpointId, MessageId},
     message::Message,
     name::Ref,
@@ -22,7 +22,7 @@ use store::{
 
 use crate::{
     MemoryStore,
-    page::page,
+    page::{page, search},
     state::{MessageKey, MessageRow, State, lane_key},
 };
 
@@ -39,22 +39,54 @@ impl State {
         of_tenant.map(|((_, _, id), row)| (*id, &row.message))
     }
 
-    /// Attempts of a tenant that pass the filter, by id.
+    /// Attempts of a tenant, at an endpoint or of a message, by id.
     fn attempts_of(
         &self,
         tenant: Tenant,
-        filter: &AttemptFilter,
         wanted: impl Fn(&Attempt) -> bool,
-    ) -> impl DoubleEndedIterator<Item = (AttemptId, &Attempt)> {
+    ) -> impl DoubleEndedIterator<Item = &Attempt> {
         let mut found: Vec<_> = self
             .attempts
             .values()
             .filter(|a| (a.org, a.app) == (tenant.org, tenant.app) && wanted(a))
-            .filter(|a| self.attempt_matches(filter, a))
-            .map(|attempt| (attempt.id, attempt))
             .collect();
-        found.sort_by_key(|(id, _)| *id);
+        found.sort_by_key(|attempt| attempt.id);
         found.into_iter()
+    }
+
+    /// A page of those that pass the filter.
+    fn attempts_page(
+        &self,
+        tenant: Tenant,
+        filter: &AttemptFilter,
+        request: &PageRequest<AttemptId>,
+        wanted: impl Fn(&Attempt) -> bool,
+    ) -> Page<Attempt> {
+        let all = self.attempts_of(tenant, wanted);
+        let all = all.map(|a| (a.id, Some(a).filter(|a| self.attempt_matches(filter, a))));
+        let bytes = |attempt: &&Attempt| attempt.outcome.response.len();
+        search(request, self.list_rows(), all, bytes).map(Attempt::clone)
+    }
+
+    fn list_rows(&self) -> usize {
+        self.list_rows.unwrap_or(usize::MAX)
+    }
+
+    /// Whether a message never arrived at the endpoint and is not on its way there by request.
+    fn is_to_recover(&self, tenant: Tenant, message: MessageId, endpoint: EndpointId) -> bool {
+        let mut records = self.records_of((tenant.org, tenant.app, message));
+        let settled = |record: &DeliveryRecord| {
+            let on_its_way = record.end.is_none() && record.trigger != Trigger::Automatic;
+            on_its_way || record.status() == Status::Success
+        };
+        let arrived = |attempt: &Attempt| {
+            attempt.message == message
+                && attempt.endpoint == endpoint
+                && attempt.outcome.class == OutcomeClass::Success
+        };
+        self.messages.contains_key(&(tenant.org, tenant.app, message))
+            && !records.any(|record| record.endpoint == endpoint && settled(record))
+            && !self.attempts_of(tenant, arrived).any(|_| true)
     }
 
     fn attempt_matches(&self, filter: &AttemptFilter, attempt: &Attempt) -> bool {
@@ -127,11 +159,9 @@ fn matches(filter: &MessageFilter, message: &Message) -> bool {
         && labels(filter, message)
 }
 
-/// Ended without success, and nothing has arrived or is on its way.
-fn failed(records: &[DeliveryRecord]) -> bool {
-    let ended_well = |r: &DeliveryRecord| r.status() == Status::Success;
-    records.iter().any(|r| r.status() == Status::Fail)
-        && !records.iter().any(|r| ended_well(r) || r.end.is_none())
+/// What a message's body adds to a page.
+fn body_bytes(message: &Message) -> usize {
+    message.body.as_ref().map_or(0, |body| body.bytes.len())
 }
 
 #[async_trait]
@@ -144,8 +174,11 @@ impl History for MemoryStore {
         with_body: bool,
     ) -> Result<Page<Message>> {
         self.act(|state| {
-            let wanted = state.messages_of(tenant).filter(|(_, message)| matches(&filter, message));
-            page(&request, wanted).map(|message| shown(message, with_body))
+            let all = state.messages_of(tenant).map(|(id, message)| {
+                let wanted = matches(&filter, message);
+                (id, wanted.then(|| shown(message, with_body)))
+            });
+            search(&request, state.list_rows(), all, body_bytes)
         })
     }
 
@@ -179,10 +212,7 @@ impl History for MemoryStore {
         filter: AttemptFilter,
         request: PageRequest<AttemptId>,
     ) -> Result<Page<Attempt>> {
-        self.act(|state| {
-            let wanted = state.attempts_of(tenant, &filter, |a| a.endpoint == endpoint);
-            page(&request, wanted).map(Attempt::clone)
-        })
+        self.act(|state| state.attempts_page(tenant, &filter, &request, |a| a.endpoint == endpoint))
     }
 
     async fn attempts_by_message(
@@ -192,10 +222,7 @@ impl History for MemoryStore {
         filter: AttemptFilter,
         request: PageRequest<AttemptId>,
     ) -> Result<Page<Attempt>> {
-        self.act(|state| {
-            let wanted = state.attempts_of(tenant, &filter, |a| a.message == message);
-            page(&request, wanted).map(Attempt::clone)
-        })
+        self.act(|state| state.attempts_page(tenant, &filter, &request, |a| a.message == message))
     }
 
     async fn attempt(
@@ -212,21 +239,19 @@ impl History for MemoryStore {
         tenant: Tenant,
         endpoint: EndpointId,
         filter: MessageFilter,
-        status: Option<Status>,
+        statuses: Vec<Status>,
         request: PageRequest<MessageId>,
         with_body: bool,
     ) -> Result<Page<EndpointMessage>> {
         self.act(|state| {
-            let all = state.messages_of(tenant).filter(|(_, message)| matches(&filter, message));
-            let sent = all.filter_map(|(id, message)| {
-                let stands = combined(&state.records_at(tenant, id, endpoint))?;
-                status.is_none_or(|wanted| wanted == stands.0).then_some((id, (message, stands)))
+            let sent = state.messages_of(tenant).filter_map(|(id, message)| {
+                let (status, next_attempt) = combined(&state.records_at(tenant, id, endpoint))?;
+                let wanted = matches(&filter, message)
+                    && (statuses.is_empty() || statuses.contains(&status));
+                let message = wanted.then(|| shown(message, with_body));
+                Some((id, message.map(|message| EndpointMessage { message, status, next_attempt })))
             });
-            page(&request, sent).map(|(message, (status, next_attempt))| EndpointMessage {
-                message: shown(message, with_body),
-                status,
-                next_attempt,
-            })
+            search(&request, state.list_rows(), sent, |found| body_bytes(&found.message))
         })
     }
 
@@ -268,11 +293,9 @@ impl History for MemoryStore {
     ) -> Result<EndpointCounts> {
         self.act(|state| {
             let mut counts = EndpointCounts::default();
-            let filter = AttemptFilter::default();
-            for (_, attempt) in state.attempts_of(tenant, &filter, |a| a.endpoint == endpoint) {
-                if attempt.started_at < since || attempt.started_at >= until {
-                    continue;
-                }
+            let range = AttemptId::floor(since)..AttemptId::floor(until);
+            let at_endpoint = |a: &Attempt| a.endpoint == endpoint && range.contains(&a.id);
+            for attempt in state.attempts_of(tenant, at_endpoint) {
                 match attempt.outcome.class {
                     OutcomeClass::Success => counts.success += 1,
                     _ => counts.fail += 1,
@@ -293,21 +316,31 @@ impl History for MemoryStore {
         tenant: Tenant,
         endpoint: EndpointId,
         (since, until): (Timestamp, Timestamp),
-        after: Option<MessageId>,
+        after: Option<AttemptId>,
         limit: usize,
-    ) -> Result<(Vec<MessageId>, Option<MessageId>)> {
-        let range = MessageId::floor(since)..MessageId::floor(until);
+    ) -> Result<(Vec<MessageId>, Option<AttemptId>)> {
+        let range = AttemptId::floor(since)..AttemptId::floor(until);
         self.act(|state| {
-            let found = state
-                .messages_of(tenant)
-                .map(|(id, _)| id)
-                .filter(|id| range.contains(id) && after.is_none_or(|after| *id > after))
-                .filter(|id| failed(&state.records_at(tenant, *id, endpoint)));
-            let mut found: Vec<_> = found.take(limit + 1).collect();
-            let more = found.len() > limit;
-            found.truncate(limit);
-            let next = found.last().copied().filter(|_| more);
-            (found, next)
+            let failed = |a: &Attempt| {
+                a.endpoint == endpoint
+                    && range.contains(&a.id)
+                    && a.outcome.class != OutcomeClass::Success
+            };
+            let (mut seen, mut found, mut last) = (BTreeSet::new(), Vec::new(), after);
+            for attempt in state.attempts_of(tenant, failed) {
+                let first = seen.insert(attempt.message);
+                if after.is_some_and(|after| attempt.id <= after) {
+                    continue;
+                }
+                if found.len() == limit {
+                    return (found, last);
+                }
+                last = Some(attempt.id);
+                if first && state.is_to_recover(tenant, attempt.message, endpoint) {
+                    found.push(attempt.message);
+                }
+            }
+            (found, None)
         })
     }
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use domain::{
     clock::Timestamp,
     delivery::{Cause, EndState, Trigger},
+    task::TaskStatus,
 };
 use store::{
     Housekeeping, Result,
@@ -31,6 +32,7 @@ impl State {
         self.sweep_payloads(limits, &mut swept);
         self.sweep_history(limits, &mut swept);
         self.sweep_claims(limits, &mut swept);
+        self.sweep_tasks(limits, &mut swept);
         self.revocations.retain(|revocation| revocation.forget_at > limits.now);
         self.tokens.retain(|_, token| token.expires_at > limits.now);
         swept
@@ -86,6 +88,15 @@ impl State {
         for key in bounded(over.map(|(key, _)| *key), rows, &mut swept.more) {
             self.responses.remove(&key);
             swept.claims += 1;
+        }
+    }
+
+    fn sweep_tasks(&mut self, limits: RetentionLimits, swept: &mut Swept) {
+        let over = self.tasks.iter().filter(|((_, id), task)| {
+            id.timestamp() < limits.history_before && task.status != TaskStatus::Running
+        });
+        for key in bounded(over.map(|(key, _)| *key), limits.rows, &mut swept.more) {
+            self.tasks.remove(&key);
         }
     }
 

@@ -1,7 +1,12 @@
 //! Accepting messages.
 
 use async_trait::async_trait;
-use domain::{claim::ClaimKey, clock::Timestamp, delivery::Delivery, id::MessageId};
+use domain::{
+    claim::ClaimKey,
+    clock::Timestamp,
+    delivery::Delivery,
+    id::{ApplicationId, MessageId, OrganizationId},
+};
 use store::{
     Publish, Result,
     catalog::Versions,
@@ -34,8 +39,7 @@ impl State {
         if new.versions != (Versions { org: org_version, app: application.version }) {
             return Published::Stale;
         }
-        let pending = self.due.values().filter(|d| (d.org, d.app) == (org, app));
-        let pending = || (pending.count() + new.deliveries.len()) as u64;
+        let pending = || self.pending_of_app(org, app) + new.deliveries.len() as u64;
         if new.max_pending.is_some_and(|max| pending() > max) {
             return Published::OverQuota;
         }
@@ -48,6 +52,11 @@ impl State {
             self.add_delivery(delivery);
         }
         Published::Stored
+    }
+
+    /// How much of an application's work remains.
+    fn pending_of_app(&self, org: OrganizationId, app: ApplicationId) -> u64 {
+        self.due.values().filter(|d| (d.org, d.app) == (org, app)).count() as u64
     }
 
     fn claimed(&self, key: ClaimKey, now: Timestamp) -> Option<MessageId> {
@@ -66,14 +75,21 @@ impl Publish for MemoryStore {
         inner.faults.reply(published)
     }
 
-    async fn enqueue(&self, deliveries: Vec<Delivery>) -> Result<()> {
+    async fn enqueue(&self, deliveries: Vec<Delivery>, max_pending: Option<u64>) -> Result<bool> {
         self.commit(|state| {
+            if let Some(first) = deliveries.first() {
+                let pending = state.pending_of_app(first.org, first.app) + deliveries.len() as u64;
+                if max_pending.is_some_and(|max| pending > max) {
+                    return false;
+                }
+            }
             for delivery in deliveries {
                 let message = (delivery.org, delivery.app, delivery.message);
                 if state.messages.contains_key(&message) {
                     state.add_delivery(delivery);
                 }
             }
+            true
         })
     }
 

@@ -77,6 +77,8 @@ pub(crate) struct State {
     pub tokens: BTreeMap<TokenId, Token>,
     pub revocations: Vec<Revocation>,
     pub tasks: BTreeMap<(OrganizationId, TaskId), Task>,
+    /// How many rows a list of history looks at; `None` is all.
+    pub list_rows: Option<usize>,
 }
 
 pub(crate) fn lane_key(org: OrganizationId, app: ApplicationId, endpoint: EndpointId) -> LaneKey {

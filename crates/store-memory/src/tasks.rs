@@ -1,20 +1,40 @@
 //! Background tasks.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use domain::{
     id::{OrganizationId, TaskId},
     page::{Page, PageRequest},
-    task::{Task, TaskStatus},
+    task::{Task, TaskKind, TaskStatus},
 };
 use store::{Result, Tasks};
 
-use crate::{MemoryStore, page::page};
+use crate::{MemoryStore, page::page, state::State};
+
+impl State {
+    /// The task that recovers the same endpoint already.
+    fn rival(&self, task: &Task) -> Option<TaskId> {
+        let recovered = |task: &Task| match task.kind {
+            TaskKind::Recover { endpoint, .. } => Some(endpoint),
+            TaskKind::CancelDeliveries { .. } => None,
+        };
+        let endpoint = recovered(task)?;
+        let mut running = self.tasks.values().filter(|t| t.status == TaskStatus::Running);
+        let same = |t: &&Task| t.org == task.org && recovered(t) == Some(endpoint);
+        running.find(|t| same(t) && t.id != task.id).map(|task| task.id)
+    }
+}
 
 #[async_trait]
 impl Tasks for MemoryStore {
-    async fn create_task(&self, task: Task) -> Result<()> {
+    async fn create_task(&self, task: Task) -> Result<Option<TaskId>> {
         self.act(|state| {
-            state.tasks.insert((task.org, task.id), task);
+            let rival = state.rival(&task);
+            if rival.is_none() {
+                state.tasks.insert((task.org, task.id), task);
+            }
+            rival
         })
     }
 
@@ -22,9 +42,18 @@ impl Tasks for MemoryStore {
         self.act(|state| {
             let running = state.tasks.values().filter(|t| t.status == TaskStatus::Running);
             let mut running: Vec<_> = running.cloned().collect();
-            running.sort_by_key(|task| task.id);
+            running.sort_by_key(|task| (task.updated_at, task.id));
+            let mut turns: BTreeMap<OrganizationId, usize> = BTreeMap::new();
+            let turn = |task: Task| {
+                let turn = turns.entry(task.org).or_default();
+                *turn += 1;
+                (*turn, task)
+            };
+            let mut running: Vec<_> = running.into_iter().map(turn).collect();
+            // Stable: within a turn, whoever moved longest ago stays first.
+            running.sort_by_key(|(turn, _)| *turn);
             running.truncate(limit);
-            running
+            running.into_iter().map(|(_, task)| task).collect()
         })
     }
 

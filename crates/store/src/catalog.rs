@@ -75,8 +75,13 @@ pub trait Catalog: Send + Sync {
     /// Settings and event types of an organization; an unknown one has default settings.
     async fn load_organization(&self, org: OrganizationId) -> Result<OrganizationSnapshot>;
 
-    /// Writes an organization's settings.
-    async fn put_organization(&self, actor: &Actor, organization: Organization) -> Result<()>;
+    /// Writes an organization's settings. `Stale` unless its version still is `expected`.
+    async fn put_organization(
+        &self,
+        actor: &Actor,
+        organization: Organization,
+        expected: u64,
+    ) -> Result<Result<(), Refused<OrganizationId>>>;
 
     /// An application and its endpoints.
     async fn load_application(

@@ -13,6 +13,9 @@ pub enum StoreError {
     /// Its queue is over its bound; come again.
     #[error("the store is overloaded")]
     Overloaded,
+    /// Reading took longer than it may; ask for less.
+    #[error("reading took too long; ask for less")]
+    TooLong,
     /// The outcome is unknown: it may have been done. Publishing, enqueuing or settling the same ids
     /// again is safe: what is stored already stays as it is.
     #[error("the store did not answer; whether it was done is unknown")]

@@ -152,8 +152,12 @@ pub struct EndpointCounts {
     pub sending: u64,
 }
 
-/// Reading what happened. Lists are newest first unless said otherwise and look at a bounded number
-/// of rows per call: a page may be short, or empty, and not `done`.
+/// Most bytes of bodies or responses in a page; the one that reaches this is its last.
+pub const MOST_PAGE_BYTES: usize = 16 << 20;
+
+/// Reading what happened. Lists are newest first unless said otherwise, look at a bounded number of
+/// rows per call and end at [`MOST_PAGE_BYTES`]: a page may be short, or empty, and not `done`. Then it
+/// says how far it has looked.
 #[async_trait]
 pub trait History: Send + Sync {
     /// Messages of an application. `with_body` reads payloads too.
@@ -202,13 +206,14 @@ pub trait History: Send + Sync {
         attempt: AttemptId,
     ) -> Result<Option<Attempt>>;
 
-    /// Messages that were sent, or are to be sent, to one endpoint.
+    /// Messages that were sent, or are to be sent, to one endpoint, and stand there in one of these
+    /// ways (all if empty).
     async fn endpoint_messages(
         &self,
         tenant: Tenant,
         endpoint: EndpointId,
         filter: MessageFilter,
-        status: Option<Status>,
+        statuses: Vec<Status>,
         page: PageRequest<MessageId>,
         with_body: bool,
     ) -> Result<Page<EndpointMessage>>;
@@ -229,7 +234,8 @@ pub trait History: Send + Sync {
         endpoint: EndpointId,
     ) -> Result<Vec<DeliveryRecord>>;
 
-    /// Counts an endpoint's attempts that began in `[since, until)`, and what is pending now.
+    /// Counts an endpoint's attempts that began in `[since, until)`, as exactly as their ids tell the
+    /// time, and what is pending now. Looks a page at a time; `TooLong` if it comes to no end.
     async fn endpoint_counts(
         &self,
         tenant: Tenant,
@@ -238,17 +244,18 @@ pub trait History: Send + Sync {
         until: Timestamp,
     ) -> Result<EndpointCounts>;
 
-    /// Messages behind `after` (oldest first) of which a delivery to the endpoint is exhausted, and
-    /// none has arrived or is pending there, with an id of `[since, until)`; at most `limit`. For
-    /// recovery. The second value is where to go on: `None` at the end.
+    /// Messages with a failed attempt at the endpoint in `[since, until)`, of which none ever arrived
+    /// there and no resend or replay is on its way; in the order of the first such attempt, from behind
+    /// `after` on, each once, at most `limit`. For recovery. The second value is where to go on: `None`
+    /// at the end.
     async fn failed_messages(
         &self,
         tenant: Tenant,
         endpoint: EndpointId,
         range: (Timestamp, Timestamp),
-        after: Option<MessageId>,
+        after: Option<AttemptId>,
         limit: usize,
-    ) -> Result<(Vec<MessageId>, Option<MessageId>)>;
+    ) -> Result<(Vec<MessageId>, Option<AttemptId>)>;
 
     /// Removes a message's payload. Pending deliveries of it end as cancelled (`Expunged`). False if
     /// there is no such message; true again if it had been done before.

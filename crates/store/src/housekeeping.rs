@@ -10,8 +10,9 @@ use crate::Result;
 pub struct RetentionLimits {
     /// The moment.
     pub now: Timestamp,
-    /// Messages with their deliveries, and attempts, older than this (by their ids) go; work that
-    /// remains keeps its message, and its deliveries with it.
+    /// Messages with their deliveries, attempts, tasks that have ended and rows of the audit go when
+    /// they are older than this (by their ids); work that remains keeps its message, and its
+    /// deliveries with it.
     pub history_before: Timestamp,
     /// Most rows of a kind per call, so that other writes get their turn.
     pub rows: usize,

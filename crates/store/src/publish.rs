@@ -64,8 +64,9 @@ pub trait Publish: Send + Sync {
     async fn publish(&self, messages: Vec<NewMessage>) -> Result<Vec<Published>>;
 
     /// Adds deliveries of a message that is stored already: resends and replays. One whose message is
-    /// gone is left out; one that is on record already stays as it is.
-    async fn enqueue(&self, deliveries: Vec<Delivery>) -> Result<()>;
+    /// gone is left out; one that is on record already stays as it is. All are of one application:
+    /// false, and none added, if it would have more than `max_pending` deliveries pending with these.
+    async fn enqueue(&self, deliveries: Vec<Delivery>, max_pending: Option<u64>) -> Result<bool>;
 
     /// What a key was claimed for, if it was and has not expired: not at `expires_at` any more.
     async fn claimed(&self, key: ClaimKey, now: Timestamp) -> Result<Option<MessageId>>;

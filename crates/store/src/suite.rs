@@ -56,6 +56,7 @@ macro_rules! __suite_tests {
         );
         $crate::__suite_group!($make, organizations:
             have_settings,
+            refuse_stale_settings,
             keep_event_types,
             replace_archived_event_types,
             refuse_stale_event_types,
@@ -104,6 +105,7 @@ macro_rules! __suite_tests {
             are_filtered,
             are_listed_in_pages_both_ways,
             come_with_or_without_body,
+            come_in_pages_of_bounded_bytes,
             are_found,
             of_two_tenants_never_meet,
             can_be_expunged,
@@ -122,10 +124,13 @@ macro_rules! __suite_tests {
             is_told_of_endpoints,
             is_counted,
             tells_what_to_recover,
+            tells_of_each_failure_once,
             is_on_record,
         );
         $crate::__suite_group!($make, tasks:
             run_until_they_are_done,
+            take_turns,
+            recover_an_endpoint_once,
             are_listed,
         );
         $crate::__suite_group!($make, tokens:
@@ -135,6 +140,7 @@ macro_rules! __suite_tests {
             takes_expired_payloads,
             takes_old_history,
             takes_expired_claims,
+            takes_old_tasks,
             counts_what_remains,
         );
     };

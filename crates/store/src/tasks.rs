@@ -12,10 +12,12 @@ use crate::Result;
 /// Background tasks.
 #[async_trait]
 pub trait Tasks: Send + Sync {
-    /// Adds a task.
-    async fn create_task(&self, task: Task) -> Result<()>;
+    /// Adds a task. A recovery of an endpoint that is being recovered is not added: then the answer is
+    /// the task that runs.
+    async fn create_task(&self, task: Task) -> Result<Option<TaskId>>;
 
-    /// Tasks that are running, oldest first, of all organizations: at most `limit`.
+    /// Tasks that are running, of all organizations: at most `limit`. Each organization has its turn
+    /// before another one has its second, and whoever moved longest ago comes first.
     async fn running_tasks(&self, limit: usize) -> Result<Vec<Task>>;
 
     /// Writes a task's cursor, count and status.

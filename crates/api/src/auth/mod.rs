@@ -29,7 +29,7 @@ use crate::{error::ApiError, state::ApiState};
 /// Verified tokens that are remembered.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
 /// Longest token that is looked at.
-const MAX_TOKEN_BYTES: usize = 8 * 1024;
+pub(crate) const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 const NO_TOKEN: ApiError = ApiError::Unauthorized("Invalid token");
 const SECRET_AS_TOKEN: ApiError = ApiError::Unauthorized(
@@ -76,7 +76,9 @@ impl Caller {
         match &self.scope {
             Scope::Organization => Ok(()),
             Scope::Application { app: own, .. } if *own != app => Err(ApiError::NOT_FOUND),
-            Scope::Application { capabilities: Some(list), .. } if !list.contains(&need) => {
+            Scope::Application { capabilities: Some(list), .. }
+                if !need.granted_by().iter().any(|granted| list.contains(granted)) =>
+            {
                 Err(ApiError::Forbidden)
             }
             Scope::Application { .. } => Ok(()),

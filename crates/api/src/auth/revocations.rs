@@ -10,64 +10,145 @@ use domain::{
 
 use super::Caller;
 
+/// After how many new ones, at least, those that are over are looked for and dropped.
+const PRUNE_AFTER: usize = 1_000;
+
 /// All revocations in force.
 #[derive(Default)]
 pub(super) struct Revocations {
-    tokens: HashMap<[u8; 32], Revocation>,
-    applications: HashMap<(OrganizationId, ApplicationId), Vec<Revocation>>,
-    /// How many there are; when it reaches `prune_at`, what is over is dropped.
-    count: usize,
-    prune_at: usize,
+    tokens: HashMap<[u8; 32], Term>,
+    applications: HashMap<(OrganizationId, ApplicationId), OfApplication>,
+    /// Added since those that are over were dropped, and how many were left then.
+    added: usize,
+    left: usize,
+}
+
+/// Revocations of an application's tokens.
+#[derive(Default)]
+struct OfApplication {
+    all: Terms,
+    sessions: HashMap<String, Terms>,
+}
+
+/// Refuses tokens issued until `issued_until`, from `at` on.
+struct Term {
+    issued_until: Timestamp,
+    at: Timestamp,
+    forget_at: Timestamp,
+}
+
+impl Term {
+    /// Whether from `now` on it refuses all that `other` does.
+    fn covers(&self, other: &Self, now: Timestamp) -> bool {
+        self.issued_until >= other.issued_until && self.at.max(now) <= other.at.max(now)
+    }
+}
+
+/// In the order in which they come into force; each refuses more tokens than the one before.
+#[derive(Default)]
+struct Terms(Vec<Term>);
+
+impl Terms {
+    fn add(&mut self, mut term: Term, now: Timestamp) {
+        if let Some(known) = self.0.iter_mut().find(|known| known.covers(&term, now)) {
+            known.forget_at = known.forget_at.max(term.forget_at);
+            return;
+        }
+        self.0.retain(|known| {
+            let covered = term.covers(known, now);
+            if covered {
+                term.forget_at = term.forget_at.max(known.forget_at);
+            }
+            !covered
+        });
+        let place = self.0.partition_point(|known| known.at <= term.at);
+        self.0.insert(place, term);
+    }
+
+    fn refuse(&self, issued_at: Timestamp, now: Timestamp) -> bool {
+        let in_force = self.0.partition_point(|term| term.at <= now);
+        self.0[..in_force].last().is_some_and(|term| issued_at <= term.issued_until)
+    }
+
+    /// Drops those that are over; false if none is left.
+    fn prune(&mut self, now: Timestamp) -> bool {
+        self.0.retain(|term| term.forget_at > now);
+        !self.0.is_empty()
+    }
 }
 
 impl Revocations {
     pub(super) fn add(&mut self, revocation: Revocation, now: Timestamp) {
-        if self.count >= self.prune_at.max(1_000) {
-            self.tokens.retain(|_, r| r.forget_at > now);
-            for list in self.applications.values_mut() {
-                list.retain(|r| r.forget_at > now);
-            }
-            self.applications.retain(|_, list| !list.is_empty());
-            self.count =
-                self.tokens.len() + self.applications.values().map(Vec::len).sum::<usize>();
-            self.prune_at = self.count * 2;
+        self.added += 1;
+        if self.added > self.left.max(PRUNE_AFTER) {
+            self.prune(now);
         }
-        self.count += 1;
-        match &revocation.what {
+        let Revocation { what, issued_until, at, forget_at } = revocation;
+        let term = Term { issued_until, at, forget_at };
+        match what {
             Revoked::Token(hash) => {
-                self.tokens.insert(*hash, revocation);
+                self.tokens.insert(hash, term);
             }
-            Revoked::Application(org, app) | Revoked::Session(org, app, _) => {
-                let list = self.applications.entry((*org, *app)).or_default();
-                // Of two that are in force the later one refuses all that the earlier one does.
-                let replaced = list
-                    .iter_mut()
-                    .find(|r| r.what == revocation.what && r.at <= now && revocation.at <= now);
-                match replaced {
-                    Some(r) => {
-                        r.at = r.at.max(revocation.at);
-                        r.forget_at = r.forget_at.max(revocation.forget_at);
-                        self.count -= 1;
-                    }
-                    None => list.push(revocation),
-                }
+            Revoked::Application(org, app) => {
+                self.applications.entry((org, app)).or_default().all.add(term, now);
+            }
+            Revoked::Session(org, app, session) => {
+                let sessions = &mut self.applications.entry((org, app)).or_default().sessions;
+                sessions.entry(session).or_default().add(term, now);
             }
         }
     }
 
+    fn prune(&mut self, now: Timestamp) {
+        self.tokens.retain(|_, term| term.forget_at > now);
+        let mut left = self.tokens.len();
+        self.applications.retain(|_, app| {
+            app.sessions.retain(|_, terms| terms.prune(now));
+            left += app.sessions.len() + 1;
+            app.all.prune(now) || !app.sessions.is_empty()
+        });
+        (self.added, self.left) = (0, left);
+    }
+
     /// Whether a caller's token is refused at `now`.
     pub(super) fn refuse(&self, caller: &Caller, now: Timestamp) -> bool {
-        if self.tokens.get(&caller.hash).is_some_and(|r| r.at <= now) {
+        if self.tokens.get(&caller.hash).is_some_and(|term| term.at <= now) {
             return true;
         }
         let Scope::Application { app, .. } = &caller.scope else { return false };
-        let Some(list) = self.applications.get(&(caller.org, *app)) else { return false };
-        list.iter().any(|r| {
-            let meant = match &r.what {
-                Revoked::Session(_, _, session) => caller.session_id.as_ref() == Some(session),
-                _ => true,
-            };
-            meant && r.at <= now && caller.issued_at <= r.at
-        })
+        let Some(of_app) = self.applications.get(&(caller.org, *app)) else { return false };
+        let session = caller.session_id.as_ref().and_then(|id| of_app.sessions.get(id));
+        let terms = [Some(&of_app.all), session];
+        terms.into_iter().flatten().any(|terms| terms.refuse(caller.issued_at, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    #[test]
+    fn each_token_ends_when_the_first_that_means_it_says_so() {
+        // When it was asked for, and from when on it holds.
+        let asked = [(10, 100), (20, 50), (30, 200), (40, 40), (40, 300), (60, 70)];
+        let mut terms = Terms::default();
+        let mut known = Vec::new();
+        for (issued_until, from) in asked {
+            let term = Term { issued_until: at(issued_until), at: at(from), forget_at: at(1_000) };
+            terms.add(term, at(issued_until));
+            known.push((issued_until, from));
+            for issued in 0..80 {
+                for now in issued_until..320 {
+                    let wanted = known.iter().any(|(until, from)| issued <= *until && *from <= now);
+                    assert_eq!(terms.refuse(at(issued), at(now)), wanted, "{issued} at {now}");
+                }
+            }
+        }
+        assert_eq!(terms.0.len(), 2, "what others cover is not kept");
+        assert!(!terms.prune(at(1_000)));
     }
 }

@@ -19,7 +19,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::application::{self, ApplicationIn};
 use crate::{
-    auth::{AnyCaller, Caller, OrgCaller, mint},
+    auth::{AnyCaller, Caller, MAX_TOKEN_BYTES, OrgCaller, mint},
     body,
     error::{ApiError, Faults},
     extract::Path,
@@ -31,8 +31,10 @@ const EXPIRY_SECS: std::ops::RangeInclusive<u64> = 3_600..=MAX_EXPIRY_SECS;
 const MAX_EXPIRY_SECS: u64 = 7 * 24 * 3_600;
 /// Longest that tokens may live on after `expire-all`, in seconds.
 const MAX_EXPIRE_SECS: i64 = 3 * 24 * 3_600;
-/// Most sessions of one `expire-all`, and most flags of one token.
-const MAX_ITEMS: usize = 1_000;
+/// Most sessions of one `expire-all`.
+const MAX_SESSIONS: usize = 1_000;
+/// Most flags of one token.
+const MAX_FLAGS: usize = 25;
 /// Tokens that a product signed itself may live as long as this.
 const LONGEST_LIFE: Duration = Duration::from_secs(10 * 366 * 24 * 3_600);
 
@@ -44,9 +46,9 @@ pub struct AppPortalAccessIn {
     application: Option<ApplicationIn>,
     /// Guarded event types that it sees.
     #[serde(default, deserialize_with = "body::null_is_default")]
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<String>, max_items = 25)]
     feature_flags: Vec<FeatureFlag>,
-    /// What it may do; everything if nobody says.
+    /// What it may do; everything if nobody says. Any of them allows to look.
     #[schema(value_type = Option<Vec<AppPortalCapability>>)]
     capabilities: Option<Vec<Capability>>,
     /// Deprecated: use `capabilities`. It may only look.
@@ -68,13 +70,13 @@ pub(crate) enum AppPortalCapability {
     ViewBase,
     /// Read endpoint secrets.
     ViewEndpointSecret,
-    /// Rotate endpoint secrets.
+    /// Rotate and read endpoint secrets.
     ManageEndpointSecret,
     /// Change transformations.
     ManageTransformations,
-    /// Resend and recover.
+    /// Resend, recover and send examples.
     CreateAttempts,
-    /// Create, change and delete endpoints.
+    /// Create, change and delete endpoints, secrets included.
     ManageEndpoint,
 }
 
@@ -96,8 +98,8 @@ impl AppPortalAccessIn {
         if self.session_id.as_ref().is_some_and(|id| !is_session(id)) {
             faults.body("sessionId", "must be 1 to 64 characters long");
         }
-        if self.feature_flags.len() > MAX_ITEMS {
-            faults.body("featureFlags", format!("at most {MAX_ITEMS} items"));
+        if self.feature_flags.len() > MAX_FLAGS {
+            faults.body("featureFlags", format!("at most {MAX_FLAGS} items"));
         }
         faults.finish()
     }
@@ -141,6 +143,10 @@ async fn portal_access(
             code: "cannot_sign",
             detail: "this server holds only a public key: sign the token yourself".into(),
         })?;
+    if minted.token.len() > MAX_TOKEN_BYTES {
+        let msg = "the token would be too long to be sent: name fewer flags, or shorter ones";
+        return Err(ApiError::invalid(&["body", "featureFlags"], msg));
+    }
     state.store.create_token(minted.row).await?;
     let key = json!({ "appId": app, "token": minted.token, "region": null }).to_string();
     let url = format!("{}/portal#key={}", state.public_url, BASE64.encode(key));
@@ -200,9 +206,11 @@ async fn logout(
     if caller.scope == Scope::Organization {
         return Err(ApiError::Forbidden);
     }
+    let now = state.clock.now();
     let revocation = Revocation {
         what: Revoked::Token(caller.hash),
-        at: state.clock.now(),
+        issued_until: now,
+        at: now,
         // Until it ends by itself, however far clocks are off.
         forget_at: caller.expires_at.plus(Duration::from_secs(3_600)),
     };
@@ -215,11 +223,12 @@ async fn logout(
 #[serde(rename_all = "camelCase")]
 #[schema(as = ApplicationTokenExpireIn)]
 pub struct ExpireAllIn {
-    /// In how many seconds; at once if nobody says. Tokens made until then end with them.
+    /// In how many seconds; at once if nobody says. Tokens made after this call do not end with them.
     #[schema(minimum = 0, maximum = 259_200)]
     expiry: Option<i64>,
     /// Only those of these sessions; all if empty.
     #[serde(default, deserialize_with = "body::null_is_default")]
+    #[schema(max_items = 1000)]
     session_ids: Vec<String>,
 }
 
@@ -243,8 +252,8 @@ async fn expire_all(
     if !(0..=MAX_EXPIRE_SECS).contains(&expiry) {
         faults.body("expiry", format!("must be 0 to {MAX_EXPIRE_SECS}"));
     }
-    if input.session_ids.len() > MAX_ITEMS {
-        faults.body("sessionIds", format!("at most {MAX_ITEMS} items"));
+    if input.session_ids.len() > MAX_SESSIONS {
+        faults.body("sessionIds", format!("at most {MAX_SESSIONS} items"));
     }
     if !input.session_ids.iter().all(|id| is_session(id)) {
         faults.body("sessionIds", "each must be 1 to 64 characters long");
@@ -253,17 +262,15 @@ async fn expire_all(
     let now = state.clock.now();
     let at = now.plus(Duration::from_secs(expiry.unsigned_abs()));
     let org = caller.org;
-    let (what, life): (Vec<Revoked>, _) = if input.session_ids.is_empty() {
-        (vec![Revoked::Application(org, app)], LONGEST_LIFE)
-    } else {
-        // Only tokens that we made name a session.
-        let sessions = input.session_ids.into_iter();
-        let what = sessions.map(|id| Revoked::Session(org, app, id)).collect();
-        (what, Duration::from_secs(2 * MAX_EXPIRY_SECS))
-    };
+    let sessions = input.session_ids.into_iter();
+    let mut what: Vec<_> = sessions.map(|id| Revoked::Session(org, app, id)).collect();
+    if what.is_empty() {
+        what.push(Revoked::Application(org, app));
+    }
+    let forget_at = at.plus(LONGEST_LIFE);
     let revoked = what
         .into_iter()
-        .map(|what| revoke(&state, Revocation { what, at, forget_at: at.plus(life) }));
+        .map(|what| revoke(&state, Revocation { what, issued_until: now, at, forget_at }));
     // All at once: the store makes one commit of them.
     try_join_all(revoked).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -17,7 +17,7 @@ use crate::{
     auth::OrgCaller,
     error::ApiError,
     extract::{FromQuery, Path, Query, QueryPairs},
-    page::{self, ListResponse, PageQuery},
+    page::{self, ListResponse, OrderedQuery},
     state::ApiState,
 };
 
@@ -150,16 +150,14 @@ impl FromQuery for ListQuery {
     responses((status = 200, body = ListResponse<BackgroundTaskOut>), ApiError))]
 async fn list(
     State(state): State<ApiState>,
-    Query((page, query)): Query<(PageQuery<TaskId>, ListQuery)>,
+    Query((page, query)): Query<(OrderedQuery<TaskId>, ListQuery)>,
     OrgCaller(caller): OrgCaller,
 ) -> Result<Json<ListResponse<BackgroundTaskOut>>, ApiError> {
-    let page = page::fill(
-        page.ordered(Order::Descending),
-        |task: &Task| task.id,
-        |page| state.store.list_tasks(caller.org, query.status, Some(query.kind), page),
-    )
+    let list = page::fill(page.ordered(Order::Descending), |page| {
+        state.store.list_tasks(caller.org, query.status, Some(query.kind), page)
+    })
     .await?;
-    Ok(Json(ListResponse::new(page.map(BackgroundTaskOut::from), |task| task.id)))
+    Ok(Json(list.map(BackgroundTaskOut::from)))
 }
 
 /// Get Background Task

@@ -1,21 +1,29 @@
 //! An organization's settings.
 
+use std::{ops::RangeInclusive, time::Duration};
+
 use axum::{Json, extract::State};
 use bytes::Bytes;
 use domain::{
     duration::HumanDuration,
-    organization::{Organization, OrganizationSettings, SchemaMode},
+    organization::{OrganizationSettings, SchemaMode},
 };
 use serde::{Deserialize, Serialize};
+use store::catalog::OrganizationSnapshot;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::MAX_EDITS;
 use crate::{
     auth::OrgCaller,
     body::{self, Patch},
-    error::ApiError,
+    error::{ApiError, Faults},
     state::ApiState,
 };
+
+/// How long payloads may be kept: as long as a message may ask for.
+const RETENTION: RangeInclusive<Duration> =
+    Duration::from_secs(3_600)..=Duration::from_secs(90 * 24 * 3_600);
 
 /// Settings of an organization.
 #[derive(Debug, Serialize, ToSchema)]
@@ -64,12 +72,34 @@ pub struct EnvironmentSettingsPatch {
     schema_mode: Option<SchemaMode>,
     /// `null`: as configured.
     #[serde(default)]
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = Option<u64>, minimum = 1)]
     max_pending_deliveries: Patch<u64>,
-    /// At least `1h`; `null`: as configured.
+    /// `1h` to `90d`; `null`: as configured.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     payload_retention: Patch<HumanDuration>,
+}
+
+impl EnvironmentSettingsPatch {
+    fn check(&self) -> Result<(), ApiError> {
+        let mut faults = Faults::default();
+        if matches!(self.max_pending_deliveries, Patch::Value(0)) {
+            faults.body("maxPendingDeliveries", "must be at least 1");
+        }
+        if matches!(self.payload_retention, Patch::Value(HumanDuration(d)) if !RETENTION.contains(&d))
+        {
+            faults.body("payloadRetention", "must be 1h to 90d");
+        }
+        faults.finish()
+    }
+
+    fn apply(&self, settings: &mut OrganizationSettings) {
+        settings.schema_mode = self.schema_mode.unwrap_or(settings.schema_mode);
+        self.max_pending_deliveries.apply(&mut settings.max_pending_deliveries);
+        let mut retention = settings.payload_retention.map(HumanDuration);
+        self.payload_retention.apply(&mut retention);
+        settings.payload_retention = retention.map(|r| r.0);
+    }
 }
 
 /// Get Environment Settings
@@ -98,19 +128,20 @@ async fn patch(
     body: Bytes,
 ) -> Result<Json<EnvironmentSettingsOut>, ApiError> {
     let input: EnvironmentSettingsPatch = body::parse(&body)?;
-    if matches!(input.payload_retention, Patch::Value(HumanDuration(d)) if d.as_secs() < 3_600) {
-        return Err(ApiError::invalid(&["body", "payloadRetention"], "must be at least 1h"));
+    input.check()?;
+    for _ in 0..MAX_EDITS {
+        let OrganizationSnapshot { mut organization, version, .. } =
+            state.store.load_organization(caller.org).await?;
+        input.apply(&mut organization.settings);
+        let settings = organization.settings.clone();
+        let put = state.store.put_organization(&caller.actor(), organization, version).await?;
+        if put.is_ok() {
+            state.publisher.catalogues().organization_changed(caller.org);
+            return Ok(Json(settings.into()));
+        }
+        // Somebody else's change came between.
     }
-    let mut settings = state.store.load_organization(caller.org).await?.organization.settings;
-    settings.schema_mode = input.schema_mode.unwrap_or(settings.schema_mode);
-    input.max_pending_deliveries.apply(&mut settings.max_pending_deliveries);
-    let mut retention = settings.payload_retention.map(HumanDuration);
-    input.payload_retention.apply(&mut retention);
-    settings.payload_retention = retention.map(|r| r.0);
-    let organization = Organization { id: caller.org, settings: settings.clone() };
-    state.store.put_organization(&caller.actor(), organization).await?;
-    state.publisher.catalogues().organization_changed(caller.org);
-    Ok(Json(settings.into()))
+    Err(ApiError::Unavailable("The settings are being changed by many at once."))
 }
 
 /// See [`crate::routes`].

@@ -32,20 +32,21 @@ const MAX_EDITS: usize = 8;
 /// How long browsers may remember what they are allowed.
 const CORS_MAX_AGE: Duration = Duration::from_secs(600);
 
-/// All operations, with their description. `catalogue` wraps those that write the catalogue.
+/// All operations, with their description. `wrap` wraps those that write something other than
+/// messages.
 pub(crate) fn operations(
-    catalogue: impl FnOnce(OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>,
+    wrap: impl FnOnce(OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>,
 ) -> OpenApiRouter<ApiState> {
     let writes = OpenApiRouter::new()
         .merge(application::router())
         .merge(endpoint::router())
         .merge(event_type::router())
         .merge(environment::router())
-        .merge(attempt::router());
+        .merge(attempt::router())
+        .merge(auth::router());
     OpenApiRouter::with_openapi(openapi::frame())
-        .merge(catalogue(writes))
+        .merge(wrap(writes))
         .merge(message::router())
-        .merge(auth::router())
         .merge(background_task::router())
         .merge(health::router())
 }

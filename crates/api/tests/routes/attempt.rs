@@ -35,9 +35,8 @@ async fn are_shown_as_they_went() {
     assert_eq!(bare["data"][0]["response"], "");
     let by_endpoint = format!("/app/{app}/attempt/endpoint/{endpoint}");
     let full = org.get(&format!("{by_endpoint}?with_msg=true")).await.ok(200);
-    assert_eq!(full["data"][0]["msg"]["payload"], json!({"a": 1}));
-    let full = org.get(&format!("{by_endpoint}?with_msg=true&with_content=false")).await.ok(200);
-    assert_eq!(full["data"][0]["msg"]["payload"], json!({}));
+    let seen = &full["data"][0];
+    assert_eq!((&seen["msg"]["id"], &seen["msg"]["payload"]), (&json!(message), &json!({})));
 
     // As endpoint and message see it: it will be tried again.
     let messages = org.get(&format!("/app/{app}/endpoint/{endpoint}/msg")).await.ok(200);
@@ -193,12 +192,99 @@ async fn cancelled_ones_are_told_to_those_who_know_the_word() {
     let message = org.message(&app).await;
     org.delete(&format!("/app/{app}/msg/{message}/content")).await.ok(204);
     let path = format!("/app/{app}/endpoint/{endpoint}/msg");
-    for (query, status, text) in
-        [("", 2, "fail"), ("?expanded_statuses=true", 4, "canceled"), ("?status=4", 2, "fail")]
-    {
+    let missing = json!({"expired": true});
+    for (query, seen) in [
+        ("", Some((0, "success"))),
+        ("?status=0", Some((0, "success"))),
+        ("?status=2", None),
+        ("?status=4", Some((4, "canceled"))),
+        ("?expanded_statuses=true", Some((4, "canceled"))),
+        ("?status=4&expanded_statuses=true", Some((4, "canceled"))),
+        ("?status=0&expanded_statuses=true", None),
+    ] {
         let page = org.get(&format!("{path}{query}")).await.ok(200);
-        let seen = &page["data"][0];
-        assert_eq!((&seen["status"], &seen["statusText"]), (&json!(status), &json!(text)));
-        assert_eq!(seen["payload"], json!({"expired": true}));
+        let found = page["data"].as_array().expect("data");
+        let wanted = seen.map(|(status, text)| (json!(status), json!(text), missing.clone()));
+        let found = found.first().map(|item| {
+            (item["status"].clone(), item["statusText"].clone(), item["payload"].clone())
+        });
+        assert_eq!(found, wanted, "{query}");
+    }
+    let path = format!("/app/{app}/msg/{message}/endpoint");
+    for (query, status) in [("", 0), ("?expanded_statuses=true", 4)] {
+        let page = org.get(&format!("{path}{query}")).await.ok(200);
+        assert_eq!(page["data"][0]["status"], status, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_list_does_not_know_it_ignores() {
+    let server = Server::new().await;
+    let org = server.org();
+    let app = org.app().await;
+    let endpoint = org.endpoint(&app).await;
+    let message = org.message(&app).await;
+    for path in [
+        format!("/app/{app}/msg?order=x"),
+        format!("/app/{app}/msg/{message}/endpoint?status=99&order=x&with_content=x"),
+        format!("/app/{app}/attempt/endpoint/{endpoint}?endpoint_id=a%20b&order=x"),
+        format!("/app/{app}/attempt/msg/{message}?with_msg=x&order=x"),
+        format!("/app/{app}/endpoint/{endpoint}/msg?with_msg=x&endpoint_id=a%20b&order=x"),
+        "/event-type?order=x".to_owned(),
+    ] {
+        org.get(&path).await.ok(200);
+    }
+    for path in ["/app?order=x".to_owned(), format!("/app/{app}/endpoint?order=x")] {
+        assert_eq!(org.get(&path).await.error(), (400, "generic_error".into()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_resend_keeps_to_the_quota() {
+    let server = Server::new().await;
+    let org = server.org();
+    let app = org.app().await;
+    let endpoint = org.endpoint(&app).await;
+    let message = org.message(&app).await;
+    org.patch("/environment/settings", json!({"maxPendingDeliveries": 2})).await.ok(200);
+    let path = format!("/app/{app}/msg/{message}/endpoint/{endpoint}/resend");
+    org.post(&path, Value::Null).await.ok(202);
+    let reply = org.post(&path, Value::Null).await;
+    assert_eq!(reply.error(), (429, "rate_limit".into()));
+    assert!(reply.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn a_filtered_list_goes_on_where_it_looked_last() {
+    let server = Server::new().await;
+    let org = server.org();
+    let app = org.app().await;
+    let endpoint = org.endpoint(&app).await;
+    for i in 0..70 {
+        let tags = if i == 3 { json!(["wanted"]) } else { json!([]) };
+        let body = json!({"eventType": "a", "payload": {}, "tags": tags});
+        org.post(&format!("/app/{app}/msg"), body).await.ok(202);
+        for hot in server.take_hot() {
+            server.settle(&hot, 200, b"", succeeded()).await;
+        }
+        server.clock.advance(Duration::from_secs(1));
+    }
+    server.store.look_at_most(2);
+    for path in [
+        format!("/app/{app}/msg"),
+        format!("/app/{app}/endpoint/{endpoint}/msg"),
+        format!("/app/{app}/attempt/endpoint/{endpoint}"),
+    ] {
+        let mut page = org.get(&format!("{path}?tag=wanted")).await.ok(200);
+        assert_eq!((&page["data"], &page["done"]), (&json!([]), &json!(false)), "{path}");
+        let mut found = Vec::new();
+        while page["done"] == false {
+            let iterator = page["iterator"].as_str().expect("it can go on");
+            page = org.get(&format!("{path}?tag=wanted&iterator={iterator}")).await.ok(200);
+            found.extend(column(&page, "id"));
+        }
+        assert_eq!(found.len(), 1, "{path}");
+        let back = page["prevIterator"].as_str().map(str::to_owned);
+        assert!(back.is_none_or(|back| back.starts_with('-')));
     }
 }

@@ -7,9 +7,10 @@ async fn recoveries_are_listed() {
     let server = Server::new().await;
     let org = server.org();
     let app = org.app().await;
-    let endpoint = org.endpoint(&app).await;
+    let mut endpoint = String::new();
     let mut ids = Vec::new();
     for _ in 0..3 {
+        endpoint = org.endpoint(&app).await;
         server.clock.advance(std::time::Duration::from_secs(1));
         let path = format!("/app/{app}/endpoint/{endpoint}/recover");
         let task = org.post(&path, json!({"since": "2026-09-20T00:00:00Z"})).await.ok(202);

@@ -207,17 +207,19 @@ async fn secrets_rotate() {
     let rotate = format!("{path}/rotate");
     let first = org.get(&path).await.ok(200);
     let given = "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0";
-    assert!(org.post(&rotate, json!({"key": given})).await.ok(204).is_null());
+    // The new key is answered: the newest clients read it.
+    assert_eq!(org.post(&rotate, json!({"key": given})).await.ok(200), json!({"key": given}));
     assert_ne!(first["key"], given);
     assert_eq!(org.get(&path).await.ok(200), json!({"key": given}));
     // Ten old ones, and no more.
     for _ in 0..9 {
-        org.post(&rotate, json!({"key": null})).await.ok(204);
+        let made = org.post(&rotate, json!({"key": null})).await.ok(200);
+        assert_eq!(org.get(&path).await.ok(200), made);
     }
     let reply = org.post(&rotate, json!({})).await;
     assert_eq!(reply.error(), (400, "limit_reached".into()));
     server.clock.advance(DAY);
-    org.post(&rotate, json!({"gracePeriodSeconds": 0})).await.ok(204);
+    org.post(&rotate, json!({"gracePeriodSeconds": 0})).await.ok(200);
     for (body, loc) in [
         (json!({"gracePeriodSeconds": 604_801}), "body.gracePeriodSeconds"),
         (json!({"gracePeriodSeconds": -1}), "body.gracePeriodSeconds"),
@@ -267,7 +269,9 @@ async fn headers_are_set_changed_and_hidden() {
         "Keep-Alive",
         "proxy-authenticate",
         "te",
+        "Trailer",
         "trailers",
+        "TraceParent",
         "transfer-encoding",
         "upgrade",
         "age",
@@ -346,6 +350,8 @@ async fn recover_is_a_task() {
     let task = org.get(&format!("/background-task/{id}")).await.ok(200);
     assert_eq!(task["data"], json!({"messagesSent": 0}));
     assert!(!server.handed.applications.lock().is_empty(), "the engine is told");
+    let again = org.post(&path, json!({"since": "2026-09-20T00:00:00Z"})).await;
+    assert_eq!(again.error(), (409, "conflict".into()), "one at a time");
     for body in [
         json!({"since": "2026-09-01T00:00:00Z"}),
         json!({"since": "2026-09-22T00:00:00Z"}),
@@ -428,7 +434,7 @@ async fn operators_are_told() {
     assert_eq!(events[1]["data"]["trigger"], "manual");
     org.patch(&one, json!({"disabled": false})).await.ok(200);
     assert_eq!(types(&told()), ["endpoint.updated", "endpoint.enabled"]);
-    org.post(&format!("{one}/secret/rotate"), json!({})).await.ok(204);
+    org.post(&format!("{one}/secret/rotate"), json!({})).await.ok(200);
     assert_eq!(types(&told()), ["endpoint.updated"]);
     org.delete(&one).await.ok(204);
     assert_eq!(types(&told()), ["endpoint.deleted"]);

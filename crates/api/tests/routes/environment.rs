@@ -23,7 +23,9 @@ async fn settings_are_kept_and_checked() {
         (json!({"schemaMode": null}), "body.schemaMode"),
         (json!({"payloadRetention": "5s"}), "body.payloadRetention"),
         (json!({"payloadRetention": 5}), "body.payloadRetention"),
+        (json!({"payloadRetention": "91d"}), "body.payloadRetention"),
         (json!({"maxPendingDeliveries": -1}), "body.maxPendingDeliveries"),
+        (json!({"maxPendingDeliveries": 0}), "body.maxPendingDeliveries"),
     ] {
         assert_eq!(org.patch(path, body).await.error(), (422, loc.into()));
     }

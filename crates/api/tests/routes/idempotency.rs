@@ -57,11 +57,22 @@ async fn other_answers_are_saved() {
     let app = first["id"].as_str().expect("id");
     let endpoint = org.endpoint(app).await;
     let path = format!("/app/{app}/endpoint/{endpoint}/secret");
-    assert!(org.keyed("r", &format!("{path}/rotate"), json!({})).await.ok(204).is_null());
-    let key = org.get(&path).await.ok(200);
-    let reply = org.keyed("r", &format!("{path}/rotate"), json!({})).await;
+    let rotated = org.keyed("r", &format!("{path}/rotate"), json!({})).await.ok(200);
+    assert_eq!(org.keyed("r", &format!("{path}/rotate"), json!({})).await.ok(200), rotated);
+    assert_eq!(org.get(&path).await.ok(200), rotated, "rotated once");
+
+    // Without a body, and about tokens.
+    let expire = format!("/auth/app/{app}/expire-all");
+    assert!(org.keyed("x", &expire, json!({})).await.ok(204).is_null());
+    server.clock.advance(Duration::from_secs(1));
+    let access = format!("/auth/app-portal-access/{app}");
+    let portal = org.keyed("p", &access, json!({})).await.ok(200);
+    assert_eq!(org.keyed("p", &access, json!({})).await.ok(200), portal);
+    server.clock.advance(Duration::from_secs(1));
+    let reply = org.keyed("x", &expire, json!({})).await;
     assert_eq!((reply.status.as_u16(), reply.body.len()), (204, 0));
-    assert_eq!(org.get(&path).await.ok(200), key, "rotated once");
+    let portal = server.client(portal["token"].as_str().expect("token").to_owned());
+    portal.get(&format!("/app/{app}")).await.ok(200);
 
     org.endpoint(app).await;
     let message = org.message(app).await;

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
+use domain::clock::Clock;
 use serde_json::{Value, json};
+use store::Catalog;
 
 use crate::support::{DAY, Server, column};
 
@@ -412,4 +414,82 @@ async fn retention_ends_the_payload() {
     server.clock.advance(6 * DAY);
     let path = format!("/app/{app}/msg/{id}/endpoint/{endpoint}/resend");
     assert_eq!(org.post(&path, Value::Null).await.error(), (400, "missing_payload".into()));
+}
+
+#[tokio::test]
+async fn a_page_holds_so_many_bytes() {
+    let server = Server::new().await;
+    let org = server.org();
+    let app = org.app().await;
+    let path = format!("/app/{app}/msg");
+    for _ in 0..20 {
+        let payload = json!({"text": "x".repeat(1_000_000)});
+        let body = json!({"eventType": "a", "payload": payload});
+        org.post(&format!("{path}?with_content=false"), body).await.ok(202);
+        server.clock.advance(Duration::from_secs(1));
+    }
+    let page = org.get(&format!("{path}?limit=250")).await.ok(200);
+    assert_eq!((column(&page, "id").len(), &page["done"]), (17, &json!(false)));
+    let iterator = page["iterator"].as_str().expect("it goes on");
+    let rest = org.get(&format!("{path}?limit=250&iterator={iterator}")).await.ok(200);
+    assert_eq!((column(&rest, "id").len(), &rest["done"]), (3, &json!(true)));
+    let bare = org.get(&format!("{path}?limit=250&with_content=false")).await.ok(200);
+    assert_eq!((column(&bare, "id").len(), &bare["done"]), (20, &json!(true)));
+}
+
+#[tokio::test]
+async fn a_message_may_be_called_batch() {
+    let server = Server::new().await;
+    let org = server.org();
+    let app = org.app().await;
+    let endpoint = org.endpoint(&app).await;
+    let body = json!({"eventType": "a", "payload": {}, "eventId": "batch"});
+    let made = org.post(&format!("/app/{app}/msg"), body).await.ok(202);
+    let one = format!("/app/{app}/msg/batch");
+    assert_eq!(org.get(&one).await.ok(200), made);
+    let bare = org.get(&format!("{one}?with_content=false")).await.ok(200);
+    assert_eq!(bare["id"], made["id"]);
+    let portal = org.portal(&app, json!({})).await;
+    assert_eq!(portal.get(&one).await.ok(200), made);
+    assert_eq!(server.stranger().get(&one).await.status, 401);
+    assert_eq!(server.org().get(&one).await.status, 404);
+    let at = org.get(&format!("{one}/endpoint")).await.ok(200);
+    assert_eq!(column(&at, "id"), [endpoint]);
+    org.delete(&format!("{one}/content")).await.ok(204);
+}
+
+/// An application that is made in line, while it is known not to be there.
+#[tokio::test]
+async fn of_two_that_make_one_application_neither_misses_it() {
+    let server = Server::new().await;
+    let org = server.org();
+    let plain = json!({"eventType": "a", "payload": {}});
+    let in_line =
+        json!({"eventType": "a", "payload": {}, "application": {"name": "n", "uid": "new"}});
+    assert_eq!(org.post("/app/new/msg", plain.clone()).await.status, 404);
+    // Somebody else makes it, and does not come to say so.
+    let now = server.clock.now();
+    let application = domain::application::Application {
+        org: server.tenant_of(&org).parse().expect("an id"),
+        id: domain::id::ApplicationId::generate(now, &*server.entropy),
+        uid: Some("new".parse().expect("a uid")),
+        name: "n".into(),
+        throttle_rate: None,
+        metadata: Default::default(),
+        created_at: now,
+        updated_at: now,
+    };
+    let actor = domain::token::Actor::System;
+    let made = server.store.create_application(&actor, application.clone()).await;
+    assert_eq!(made, Ok(Ok(())));
+    org.post("/app/new/msg", in_line.clone()).await.ok(202);
+    org.post("/app/new/msg", plain.clone()).await.ok(202);
+
+    // It is made, and the answer is lost.
+    let in_line =
+        json!({"eventType": "a", "payload": {}, "application": {"name": "n", "uid": "two"}});
+    assert_eq!(org.post("/app/two/msg", plain.clone()).await.status, 404);
+    server.store.lose_next_reply();
+    assert_eq!(org.post("/app/two/msg", in_line).await.error(), (503, "unavailable".into()));
+    org.post("/app/two/msg", plain).await.ok(202);
 }

@@ -83,7 +83,7 @@ pub(super) fn list(
 ) -> Result<Page<Application>> {
     let window = Window::new(page);
     let Some(org_no) = organizations::number(conn, org)? else {
-        return Ok(window.page(Vec::new(), true));
+        return Ok(window.page(Vec::new()));
     };
     let mut statement = conn.prepare_cached(&format!(
         "/* list_applications */ SELECT {COLUMNS} FROM application a
@@ -107,7 +107,7 @@ pub(super) fn list(
     while let Some(row) = rows.next()? {
         applications.push(found(row, org)?.application);
     }
-    Ok(window.page(applications, true))
+    Ok(window.page(applications))
 }
 
 /// The application that has a uid.

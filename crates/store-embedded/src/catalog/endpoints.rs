@@ -160,7 +160,7 @@ pub(super) fn list(
 ) -> Result<Page<Endpoint>> {
     let window = Window::new(page);
     let Some(app_no) = applications::number(conn, org, app)? else {
-        return Ok(window.page(Vec::new(), true));
+        return Ok(window.page(Vec::new()));
     };
     let mut statement = conn.prepare_cached(&format!(
         "/* list_endpoints */ SELECT {COLUMNS} FROM endpoint e
@@ -174,7 +174,7 @@ pub(super) fn list(
     while let Some(row) = rows.next()? {
         endpoints.push(endpoint(row, vault, org, app)?);
     }
-    Ok(window.page(endpoints, true))
+    Ok(window.page(endpoints))
 }
 
 /// By id or uid, not deleted.

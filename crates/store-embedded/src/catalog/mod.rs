@@ -77,10 +77,13 @@ impl Catalog for EmbeddedStore {
         &self,
         actor: &Actor,
         organization: Organization,
-    ) -> store::Result<()> {
+        expected: u64,
+    ) -> store::Result<Result<(), Refused<OrganizationId>>> {
         let actor = actor.clone();
-        self.change("put_organization", move |tx| organizations::put(tx, &actor, &organization))
-            .await
+        self.change("put_organization", move |tx| {
+            organizations::put(tx, &actor, &organization, expected)
+        })
+        .await
     }
 
     async fn load_application(

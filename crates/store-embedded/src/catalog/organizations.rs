@@ -7,7 +7,7 @@ use domain::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::json;
-use store::catalog::OrganizationSnapshot;
+use store::catalog::{OrganizationSnapshot, Refused};
 
 use super::{audit, event_types};
 use crate::{error::Result, rows, tx::Tx};
@@ -31,8 +31,18 @@ pub(super) fn load(conn: &Connection, org: OrganizationId) -> Result<Organizatio
     })
 }
 
-pub(super) fn put(tx: &mut Tx<'_>, actor: &Actor, organization: &Organization) -> Result<()> {
+pub(super) fn put(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    organization: &Organization,
+    expected: u64,
+) -> Result<Result<(), Refused<OrganizationId>>> {
     let org_no = tx.org_no(organization.id)?;
+    let sql = "/* put_organization */ SELECT version FROM organization WHERE no = ?1";
+    let version: i64 = tx.conn.prepare_cached(sql)?.query_row([org_no], |row| row.get(0))?;
+    if version.cast_unsigned() != expected {
+        return Ok(Err(Refused::Stale));
+    }
     let settings = rows::to_json(&organization.settings);
     tx.conn
         .prepare_cached(
@@ -41,7 +51,8 @@ pub(super) fn put(tx: &mut Tx<'_>, actor: &Actor, organization: &Organization) -
         .execute(params![org_no, settings])?;
     bump(tx, org_no)?;
     let detail = json!({ "settings": organization.settings });
-    audit(tx, org_no, actor, "organization.update", &organization.id, &detail)
+    audit(tx, org_no, actor, "organization.update", &organization.id, &detail)?;
+    Ok(Ok(()))
 }
 
 /// Counts an organization's version up.

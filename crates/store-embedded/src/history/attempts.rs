@@ -8,7 +8,7 @@ use domain::{
 use rusqlite::{CachedStatement, Connection, params};
 use store::history::{AttemptFilter, EXPUNGED_RESPONSE, MessageFilter, Status, Tenant};
 
-use super::{MOST_ROWS, app_no, messages, place};
+use super::{Bounds, app_no, messages, place};
 use crate::{error::Result, paging::Window, rows, tx::Tx};
 
 /// Whether an attempt is as wanted, but for what is asked of its message.
@@ -57,7 +57,7 @@ pub(super) fn by_endpoint(
     let MessageFilter { after, before, .. } = filter.message;
     let window = Window::new(page).within(after, before, AttemptId::floor);
     let Some(place) = place(conn, tenant, endpoint)? else {
-        return Ok(window.page(Vec::new(), true));
+        return Ok(window.page(Vec::new()));
     };
     let mut statement = conn.prepare_cached(&format!(
         "/* attempts_by_endpoint */ SELECT {} FROM {}
@@ -68,13 +68,10 @@ pub(super) fn by_endpoint(
     ))?;
     let mut found = statement.query(params![place.endpoint_no, window.above, window.below])?;
     let mut attempts = Vec::new();
-    let mut looked_at = 0;
+    let mut bounds = Bounds::default();
     while let Some(row) = found.next()? {
-        looked_at += 1;
-        if looked_at > MOST_ROWS {
-            return Ok(window.page(attempts, false));
-        }
         let attempt = rows::attempt(row, tenant, endpoint)?;
+        let (id, bytes) = (attempt.id, attempt.outcome.response.len());
         if matches(filter, &attempt)
             && message_matches(conn, place.app_no, attempt.message, &filter.message)?
         {
@@ -83,8 +80,12 @@ pub(super) fn by_endpoint(
                 break;
             }
         }
+        // One that is not wanted was read all the same.
+        if bounds.reached_by(bytes) {
+            return Ok(window.page_until(attempts, Some(*id.raw())));
+        }
     }
-    Ok(window.page(attempts, true))
+    Ok(window.page(attempts))
 }
 
 pub(super) fn by_message(
@@ -96,7 +97,7 @@ pub(super) fn by_message(
 ) -> Result<Page<Attempt>> {
     let MessageFilter { after, before, .. } = filter.message;
     let window = Window::new(page).within(after, before, AttemptId::floor);
-    let nothing = || Ok(window.page(Vec::new(), true));
+    let nothing = || Ok(window.page(Vec::new()));
     let Some(app_no) = app_no(conn, tenant)? else { return nothing() };
     let Some(endpoints) = messages::endpoints(conn, app_no, message)? else { return nothing() };
     if !message_matches(conn, app_no, message, &filter.message)? {
@@ -122,14 +123,19 @@ pub(super) fn by_message(
     }
     let mut statement = one(conn)?;
     let mut attempts = Vec::new();
+    let mut bounds = Bounds::default();
     for (id, endpoint_no, endpoint) in listed {
         let found = get(&mut statement, tenant, (endpoint_no, endpoint), id)?;
+        let bytes = found.as_ref().map_or(0, |attempt| attempt.outcome.response.len());
         attempts.extend(found.filter(|attempt| matches(filter, attempt)));
         if attempts.len() == window.wanted() {
             break;
         }
+        if bounds.reached_by(bytes) {
+            return Ok(window.page_until(attempts, Some(*id.raw())));
+        }
     }
-    Ok(window.page(attempts, true))
+    Ok(window.page(attempts))
 }
 
 fn one(conn: &Connection) -> Result<CachedStatement<'_>> {

@@ -11,7 +11,7 @@ use domain::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use store::history::{MessageFilter, Tenant};
 
-use super::{MOST_ROWS, app_no};
+use super::{Bounds, app_no};
 use crate::{
     deliveries::{DueRow, end_pending},
     error::Result,
@@ -28,7 +28,7 @@ pub(super) fn list(
     with_body: bool,
 ) -> Result<Page<Message>> {
     let window = Window::new(page).within(filter.after, filter.before, MessageId::floor);
-    let Some(app_no) = app_no(conn, tenant)? else { return Ok(window.page(Vec::new(), true)) };
+    let Some(app_no) = app_no(conn, tenant)? else { return Ok(window.page(Vec::new())) };
     let mut statement = conn.prepare_cached(&format!(
         "/* messages */ SELECT {} FROM message m
          WHERE m.app_no = ?1 AND m.id > ?2 AND m.id < ?3 ORDER BY m.id {}",
@@ -37,21 +37,27 @@ pub(super) fn list(
     ))?;
     let mut found = statement.query(params![app_no, window.above, window.below])?;
     let mut messages = Vec::new();
-    let mut looked_at = 0;
+    let mut bounds = Bounds::default();
     while let Some(row) = found.next()? {
-        looked_at += 1;
-        if looked_at > MOST_ROWS {
-            return Ok(window.page(messages, false));
+        let mut bytes = 0;
+        if rows::labels_match(row, 1, filter)? {
+            let message = read(conn, row, tenant, with_body)?;
+            bytes = body_bytes(&message);
+            messages.push(message);
+            if messages.len() == window.wanted() {
+                break;
+            }
         }
-        if !rows::labels_match(row, 1, filter)? {
-            continue;
-        }
-        messages.push(read(conn, row, tenant, with_body)?);
-        if messages.len() == window.wanted() {
-            break;
+        if bounds.reached_by(bytes) {
+            return Ok(window.page_until(messages, Some(row.get(0)?)));
         }
     }
-    Ok(window.page(messages, true))
+    Ok(window.page(messages))
+}
+
+/// What a message's body adds to a page.
+pub(super) fn body_bytes(message: &Message) -> usize {
+    message.body.as_ref().map_or(0, |body| body.bytes.len())
 }
 
 fn read(conn: &Connection, row: &Row<'_>, tenant: Tenant, with_body: bool) -> Result<Message> {

@@ -1,8 +1,10 @@
 //! What was sent and what came of it. Lists walk an index in the order they are shown in and filter as
-//! they go, over a bounded number of rows.
+//! they go, over a bounded number of rows and bytes.
 
 mod attempts;
+mod counts;
 mod messages;
+mod recovery;
 mod standing;
 
 use async_trait::async_trait;
@@ -18,15 +20,31 @@ use rusqlite::{Connection, OptionalExtension};
 use store::{
     History,
     history::{
-        AttemptFilter, DeliveryRecord, EndpointCounts, EndpointMessage, MessageEndpoint,
-        MessageFilter, Status, Tenant,
+        AttemptFilter, DeliveryRecord, EndpointCounts, EndpointMessage, MOST_PAGE_BYTES,
+        MessageEndpoint, MessageFilter, Status, Tenant,
     },
 };
 
 use crate::{EmbeddedStore, error::Result, writer::Label};
 
-/// Most rows that one call looks at.
-const MOST_ROWS: usize = 50_000;
+/// Most rows that one call looks at: few enough to be read from a disk in the second that a read has.
+const MOST_ROWS: usize = 10_000;
+
+/// How much one call has looked at.
+#[derive(Default)]
+struct Bounds {
+    rows: usize,
+    bytes: usize,
+}
+
+impl Bounds {
+    /// Counts one more row, with this much in it; true if that was enough.
+    fn reached_by(&mut self, bytes: usize) -> bool {
+        self.rows += 1;
+        self.bytes += bytes;
+        self.rows >= MOST_ROWS || self.bytes >= MOST_PAGE_BYTES
+    }
+}
 
 /// The number of an application, deleted or not.
 fn app_no(conn: &Connection, tenant: Tenant) -> Result<Option<i64>> {
@@ -123,11 +141,11 @@ impl History for EmbeddedStore {
         tenant: Tenant,
         endpoint: EndpointId,
         filter: MessageFilter,
-        status: Option<Status>,
+        statuses: Vec<Status>,
         page: PageRequest<MessageId>,
         with_body: bool,
     ) -> store::Result<Page<EndpointMessage>> {
-        let wanted = standing::Wanted { filter, status, with_body };
+        let wanted = standing::Wanted { filter, statuses, with_body };
         self.readers
             .read(move |conn| standing::at_endpoint(conn, tenant, endpoint, &wanted, &page))
             .await
@@ -163,7 +181,7 @@ impl History for EmbeddedStore {
         since: Timestamp,
         until: Timestamp,
     ) -> store::Result<EndpointCounts> {
-        self.readers.read(move |conn| standing::counts(conn, tenant, endpoint, since, until)).await
+        counts::count(&self.readers, &*self.ports.clock, tenant, endpoint, (since, until)).await
     }
 
     async fn failed_messages(
@@ -171,11 +189,11 @@ impl History for EmbeddedStore {
         tenant: Tenant,
         endpoint: EndpointId,
         range: (Timestamp, Timestamp),
-        after: Option<MessageId>,
+        after: Option<AttemptId>,
         limit: usize,
-    ) -> store::Result<(Vec<MessageId>, Option<MessageId>)> {
+    ) -> store::Result<(Vec<MessageId>, Option<AttemptId>)> {
         self.readers
-            .read(move |conn| standing::failed(conn, tenant, endpoint, range, after, limit))
+            .read(move |conn| recovery::failed(conn, tenant, endpoint, range, after, limit))
             .await
     }
 
@@ -203,5 +221,54 @@ impl History for EmbeddedStore {
                 attempts::expunge(tx, tenant, message, attempt)
             })
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{
+        id::{ApplicationId, OrganizationId},
+        page::{Cursor, Order},
+    };
+
+    use super::*;
+
+    /// A list that comes to the bound of rows before it finds anything says so, and how far it came.
+    #[test]
+    fn what_is_far_behind_is_found() {
+        let conn = Connection::open_in_memory().expect("opens");
+        conn.execute_batch(include_str!("../../migrations/0001.sql")).expect("migrates");
+        let tenant = Tenant {
+            org: OrganizationId::from_raw([1; 20]),
+            app: ApplicationId::from_raw([2; 20]),
+        };
+        conn.execute(
+            "INSERT INTO organization VALUES (1, ?1, '{}', 0)",
+            [tenant.org.raw().as_slice()],
+        )
+        .expect("inserts");
+        conn.execute(
+            "INSERT INTO application VALUES (3, 1, ?1, NULL, '', NULL, '{}', 0, 0, NULL, 0)",
+            [tenant.app.raw().as_slice()],
+        )
+        .expect("inserts");
+        let rows = MOST_ROWS + 5;
+        conn.execute_batch(&format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+             INSERT INTO message (app_no, id, event_type, tags, origin, created_at, expires_at,
+                 routed, endpoints)
+             SELECT 3, CAST(zeroblob(16) || unhex(printf('%08x', i)) AS BLOB), 'a',
+                 iif(i = 1, 't', NULL), 0, 0, 0, 0, x'' FROM n;"
+        ))
+        .expect("inserts");
+        let filter =
+            MessageFilter { tag: Some("t".parse().expect("a tag")), ..MessageFilter::default() };
+        let mut page = PageRequest { limit: 9, order: Order::Descending, cursor: None };
+        let first = messages::list(&conn, tenant, &filter, &page, false).expect("a page");
+        assert!(first.items.is_empty() && !first.done);
+        let reached = MessageId::from_raw(first.reached.expect("it says how far it came"));
+        page.cursor = Some(Cursor::After(reached));
+        let second = messages::list(&conn, tenant, &filter, &page, false).expect("a page");
+        assert_eq!((second.items.len(), second.done, second.reached), (1, true, None));
     }
 }

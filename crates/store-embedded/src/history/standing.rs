@@ -1,29 +1,22 @@
-//! How messages stand at endpoints: lists by status, counts, and what can be recovered.
-
-use std::time::Duration;
+//! How messages stand at endpoints.
 
 use domain::{
-    clock::Timestamp,
-    id::{AttemptId, EndpointId, MessageId},
+    id::{EndpointId, MessageId},
     page::{Page, PageRequest},
 };
 use rusqlite::{Connection, params};
 use store::history::{
-    DeliveryRecord, EndpointCounts, EndpointMessage, MessageEndpoint, MessageFilter, Status,
-    Tenant, combined,
+    DeliveryRecord, EndpointMessage, MessageEndpoint, MessageFilter, Status, Tenant, combined,
 };
 
-use super::{MOST_ROWS, app_no, messages, place};
+use super::{Bounds, app_no, messages, place};
 use crate::{error::Result, paging::Window, rows};
-
-/// How long before its id's time an attempt may have begun, at most: the longest an attempt lasts,
-/// generously.
-const SLACK: Duration = Duration::from_secs(600);
 
 /// What a list of an endpoint's messages asks for.
 pub(super) struct Wanted {
     pub(super) filter: MessageFilter,
-    pub(super) status: Option<Status>,
+    /// All if empty.
+    pub(super) statuses: Vec<Status>,
     pub(super) with_body: bool,
 }
 
@@ -47,16 +40,16 @@ pub(super) fn records(
     Ok(records)
 }
 
-/// Walks the records of an endpoint, message by message, until `visit` says that it is enough.
-/// Returns false if it stopped at the bound of rows instead.
+/// Walks the records of an endpoint, message by message, until `visit` says that it is enough. Returns
+/// where it stopped if it came to a bound instead; `visit` says what a message adds to that.
 fn walk(
     conn: &Connection,
     endpoint_no: i64,
     endpoint: EndpointId,
     (above, below): (&[u8], &[u8]),
     direction: &str,
-    mut visit: impl FnMut(MessageId, &[DeliveryRecord]) -> Result<bool>,
-) -> Result<bool> {
+    mut visit: impl FnMut(MessageId, &[DeliveryRecord]) -> Result<Visited>,
+) -> Result<Option<MessageId>> {
     let mut statement = conn.prepare_cached(&format!(
         "/* endpoint_messages */ SELECT {} FROM delivery d
          WHERE d.endpoint_no = ?1 AND d.message_id > ?2 AND d.message_id < ?3
@@ -65,28 +58,39 @@ fn walk(
     ))?;
     let mut found = statement.query(params![endpoint_no, above, below])?;
     let mut group: Vec<DeliveryRecord> = Vec::new();
-    let mut looked_at = 0;
+    let mut bounds = Bounds::default();
+    let mut bounded = false;
     while let Some(row) = found.next()? {
         let record = rows::record(row, endpoint)?;
-        if let Some(first) = group.first()
-            && first.message != record.message
+        // A message is never cut in two.
+        if let Some(first) = group.first().map(|first| first.message)
+            && first != record.message
         {
-            if visit(first.message, &group)? {
-                return Ok(true);
+            match visit(first, &group)? {
+                Visited::Enough => return Ok(None),
+                Visited::Read(bytes) => bounded |= bounds.reached_by(bytes),
+            }
+            if bounded {
+                return Ok(Some(first));
             }
             group.clear();
-            // A message is never cut in two.
-            if looked_at >= MOST_ROWS {
-                return Ok(false);
-            }
+        } else {
+            bounded |= bounds.reached_by(0);
         }
-        looked_at += 1;
         group.push(record);
     }
     if let Some(first) = group.first() {
         visit(first.message, &group)?;
     }
-    Ok(true)
+    Ok(None)
+}
+
+/// What came of a visit.
+enum Visited {
+    /// Go on; this many bytes were read.
+    Read(usize),
+    /// The page is full.
+    Enough,
 }
 
 pub(super) fn at_endpoint(
@@ -96,24 +100,27 @@ pub(super) fn at_endpoint(
     wanted: &Wanted,
     page: &PageRequest<MessageId>,
 ) -> Result<Page<EndpointMessage>> {
-    let Wanted { filter, status: wanted_status, with_body } = wanted;
+    let Wanted { filter, statuses, with_body } = wanted;
     let window = Window::new(page).within(filter.after, filter.before, MessageId::floor);
     let Some(place) = place(conn, tenant, endpoint)? else {
-        return Ok(window.page(Vec::new(), true));
+        return Ok(window.page(Vec::new()));
     };
     let mut found = Vec::new();
     let range = (&window.above[..], &window.below[..]);
     let direction = window.direction();
-    let whole = walk(conn, place.endpoint_no, endpoint, range, direction, |id, records| {
-        let Some((status, next_attempt)) = combined(records) else { return Ok(false) };
-        if wanted_status.is_some_and(|wanted| wanted != status) {
-            return Ok(false);
+    let reached = walk(conn, place.endpoint_no, endpoint, range, direction, |id, records| {
+        let Some((status, next_attempt)) = combined(records) else { return Ok(Visited::Read(0)) };
+        if !statuses.is_empty() && !statuses.contains(&status) {
+            return Ok(Visited::Read(0));
         }
         let message = messages::get(conn, tenant, place.app_no, id, filter, *with_body)?;
-        found.extend(message.map(|message| EndpointMessage { message, status, next_attempt }));
-        Ok(found.len() == window.wanted())
+        let Some(message) = message else { return Ok(Visited::Read(0)) };
+        let bytes = messages::body_bytes(&message);
+        found.push(EndpointMessage { message, status, next_attempt });
+        let full = found.len() == window.wanted();
+        Ok(if full { Visited::Enough } else { Visited::Read(bytes) })
     })?;
-    Ok(window.page(found, whole))
+    Ok(window.page_until(found, reached.map(|id| *id.raw())))
 }
 
 pub(super) fn of_message(
@@ -153,76 +160,5 @@ pub(super) fn of_message(
             break;
         }
     }
-    Ok(window.page(found, true))
-}
-
-pub(super) fn counts(
-    conn: &Connection,
-    tenant: Tenant,
-    endpoint: EndpointId,
-    since: Timestamp,
-    until: Timestamp,
-) -> Result<EndpointCounts> {
-    let Some(place) = place(conn, tenant, endpoint)? else { return Ok(EndpointCounts::default()) };
-    let count = |n: i64| n.unsigned_abs();
-    let (success, fail) = conn
-        .prepare_cached(
-            "/* endpoint_counts */ SELECT count(*) FILTER (WHERE class = 0),
-             count(*) FILTER (WHERE class <> 0) FROM attempt WHERE endpoint_no = ?1
-             AND id >= ?2 AND id < ?3 AND started_at >= ?4 AND started_at < ?5",
-        )?
-        .query_row(
-            params![
-                place.endpoint_no,
-                AttemptId::floor(since).raw(),
-                AttemptId::floor(until.plus(SLACK)).raw(),
-                since.as_micros(),
-                until.as_micros()
-            ],
-            |row| Ok((count(row.get(0)?), count(row.get(1)?))),
-        )?;
-    let (pending, sending) = conn
-        .prepare_cached(
-            "/* endpoint_counts */ SELECT count(*) FILTER (WHERE attempts = 0),
-             count(*) FILTER (WHERE attempts > 0) FROM due WHERE lane = ?1",
-        )?
-        .query_row([place.lane], |row| Ok((count(row.get(0)?), count(row.get(1)?))))?;
-    Ok(EndpointCounts { success, fail, pending, sending })
-}
-
-/// Exhausted there, and nothing has arrived or is on its way.
-fn is_failed(records: &[DeliveryRecord]) -> bool {
-    let stands = |wanted| records.iter().any(|record| record.status() == wanted);
-    stands(Status::Fail)
-        && !stands(Status::Success)
-        && !records.iter().any(|record| record.end.is_none())
-}
-
-pub(super) fn failed(
-    conn: &Connection,
-    tenant: Tenant,
-    endpoint: EndpointId,
-    (since, until): (Timestamp, Timestamp),
-    after: Option<MessageId>,
-    limit: usize,
-) -> Result<(Vec<MessageId>, Option<MessageId>)> {
-    let Some(place) = place(conn, tenant, endpoint)? else { return Ok((Vec::new(), None)) };
-    // The lowest id of a moment is never given: as an exclusive bound it takes nothing away.
-    let floor = MessageId::floor(since).max(after.unwrap_or(MessageId::floor(since)));
-    let end = MessageId::floor(until);
-    let range = (&floor.raw()[..], &end.raw()[..]);
-    let mut found = Vec::new();
-    let (mut last, mut more) = (None, false);
-    let whole = walk(conn, place.endpoint_no, endpoint, range, "ASC", |id, records| {
-        if is_failed(records) {
-            more = found.len() == limit;
-            if more {
-                return Ok(true);
-            }
-            found.push(id);
-        }
-        last = Some(id);
-        Ok(false)
-    })?;
-    Ok((found, last.filter(|_| more || !whole)))
+    Ok(window.page(found))
 }

@@ -2,13 +2,14 @@
 
 use std::slice::from_ref;
 
+use bytes::Bytes;
 use domain::{
     application::Application,
     delivery::{Cause, EndState, Next},
     id::MessageId,
-    message::Message,
+    message::{Body, Message},
     name::Ref,
-    page::{Order, PageRequest},
+    page::{Cursor, Order, PageRequest},
 };
 
 use super::{
@@ -127,6 +128,42 @@ pub async fn come_with_or_without_body(store: &dyn Store) {
         let found = store.messages_by_id(tenant(&app), vec![sent.id], with_body).await;
         assert_eq!(found, Ok(vec![wanted.clone()]));
     }
+}
+
+/// A page ends where its bodies weigh enough, says how far it has come, and loses nothing.
+pub async fn come_in_pages_of_bounded_bytes(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let app = f.application().await;
+    let endpoint = f.endpoint(&app).await;
+    let mut sent = Vec::new();
+    for i in 0..20 {
+        let mut message = f.message(&app, at(i));
+        message.body = Some(Body::json(Bytes::from(vec![b'x'; 1 << 20])));
+        sent.push(f.send_message(message, &app, &[&endpoint]).await.message.id);
+    }
+    let list = async |at_endpoint: bool, page: PageRequest<MessageId>| {
+        let (of, filter) = (tenant(&app), MessageFilter::default());
+        if at_endpoint {
+            let any = Vec::new();
+            let page = store.endpoint_messages(of, endpoint.id, filter, any, page, true).await;
+            page.expect("endpoint_messages").map(|found| found.message.id)
+        } else {
+            let page = store.messages(of, filter, page, true).await;
+            page.expect("messages").map(|message| message.id)
+        }
+    };
+    for at_endpoint in [false, true] {
+        let page = list(at_endpoint, first(50)).await;
+        assert_eq!((page.items.len(), page.done), (16, false));
+        let reached = page.reached.map(MessageId::from_raw);
+        assert_eq!(reached.as_ref(), page.items.last());
+        let rest = PageRequest { cursor: reached.map(Cursor::After), ..first(50) };
+        let rest = list(at_endpoint, rest).await;
+        assert_eq!((rest.done, rest.reached), (true, None));
+        assert_eq!([page.items, rest.items].concat(), sent);
+    }
+    let bare = store.messages(tenant(&app), MessageFilter::default(), first(50), false).await;
+    assert_eq!(bare.expect("messages").items.len(), 20);
 }
 
 /// By id, by event id (the newest one), and several at once.

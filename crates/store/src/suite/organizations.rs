@@ -38,6 +38,24 @@ impl Fixture<'_> {
     }
 }
 
+/// Settings are written over those that were read, and over no others.
+pub async fn refuse_stale_settings(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let with = |max: u64| {
+        let settings = OrganizationSettings {
+            max_pending_deliveries: Some(max),
+            ..OrganizationSettings::default()
+        };
+        Organization { id: f.org, settings }
+    };
+    assert_eq!(store.put_organization(&ACTOR, with(1), 7).await, Ok(Err(Refused::Stale)));
+    assert_eq!(store.put_organization(&ACTOR, with(1), 0).await, Ok(Ok(())));
+    assert_eq!(store.put_organization(&ACTOR, with(2), 0).await, Ok(Err(Refused::Stale)));
+    let loaded = store.load_organization(f.org).await.expect("load");
+    assert_eq!(loaded.organization, with(1));
+    assert_eq!(store.put_organization(&ACTOR, with(2), loaded.version).await, Ok(Ok(())));
+}
+
 /// Settings are kept; an organization that nobody has heard of has the default ones.
 pub async fn have_settings(store: &dyn Store) {
     let f = Fixture::new(store);
@@ -52,7 +70,7 @@ pub async fn have_settings(store: &dyn Store) {
         payload_retention: Some(Duration::from_secs(3_600)),
     };
     let organization = Organization { id: f.org, settings };
-    assert_eq!(store.put_organization(&ACTOR, organization.clone()).await, Ok(()));
+    assert_eq!(store.put_organization(&ACTOR, organization.clone(), 0).await, Ok(Ok(())));
     let loaded = store.load_organization(f.org).await.expect("load");
     assert_eq!(loaded.organization, organization);
     let other = f.other().org;
@@ -60,7 +78,7 @@ pub async fn have_settings(store: &dyn Store) {
     assert_eq!(elsewhere.organization.settings, OrganizationSettings::default());
 
     let back = Organization { id: f.org, settings: OrganizationSettings::default() };
-    assert_eq!(store.put_organization(&ACTOR, back.clone()).await, Ok(()));
+    assert_eq!(store.put_organization(&ACTOR, back.clone(), loaded.version).await, Ok(Ok(())));
     assert_eq!(store.load_organization(f.org).await.expect("load").organization, back);
 }
 
@@ -156,7 +174,7 @@ pub async fn count_versions(store: &dyn Store) {
     versions.org += 1;
     assert_eq!(f.versions(&app).await, versions, "expunge_event_type");
     let organization = Organization { id: f.org, settings: OrganizationSettings::default() };
-    assert_eq!(store.put_organization(&ACTOR, organization).await, Ok(()));
+    assert_eq!(store.put_organization(&ACTOR, organization, versions.org).await, Ok(Ok(())));
     versions.org += 1;
     assert_eq!(f.versions(&app).await, versions, "put_organization");
 

@@ -11,12 +11,13 @@ use domain::{
     message::{Body, Origin},
     name::Ref,
     organization::{Organization, OrganizationSettings},
+    routing,
 };
 use futures_util::future::join_all;
 
 use super::{
     fixture::{ACTOR, Fixture, at, newest, uid},
-    traffic::{DELIVERED, lane, tenant, until},
+    traffic::{DELIVERED, EXHAUSTED, lane, tenant, until},
 };
 use crate::{
     Store,
@@ -96,7 +97,7 @@ pub async fn refuses_a_stale_catalogue(store: &dyn Store) {
 
     let old = f.versions(&app).await;
     let organization = Organization { id: f.org, settings: OrganizationSettings::default() };
-    assert_eq!(store.put_organization(&ACTOR, organization).await, Ok(()));
+    assert_eq!(store.put_organization(&ACTOR, organization, old.org).await, Ok(Ok(())));
     let mut new = f.routed(old, f.message(&app, at(2)), &[&endpoint]);
     assert_eq!(f.publish(new.clone()).await, Published::Stale);
     new.versions = f.versions(&app).await;
@@ -241,6 +242,19 @@ pub async fn keeps_to_the_quota(store: &dyn Store) {
     assert_absent(&f, &refused).await;
     assert_eq!(store.claimed(key("k"), at(10)).await, Ok(None));
 
+    // A resend counts too, where it is asked to.
+    let message = store.messages(tenant(&app), Default::default(), newest(1), true).await;
+    let message = message.expect("messages").items.remove(0);
+    let resend = || {
+        let (trigger, due) = (Trigger::Manual, at(10));
+        vec![routing::deliver(&message, &one, trigger, due, &*f.entropy)]
+    };
+    assert_eq!(store.enqueue(resend(), Some(4)).await, Ok(false));
+    assert_eq!(f.pending(&one).await.len(), 2);
+    assert_eq!(store.enqueue(resend(), Some(5)).await, Ok(true));
+    let added = f.pending(&one).await.into_iter().find(|d| d.trigger == Trigger::Manual);
+    f.tried(&added.expect("it is pending"), 500, EXHAUSTED, at(10)).await;
+
     // What has ended does not count any more.
     let done = f.pending(&one).await;
     f.tried(&done[0], 200, DELIVERED, at(11)).await;
@@ -264,10 +278,10 @@ pub async fn is_safe_to_repeat(store: &dyn Store) {
     assert_eq!(f.publish(new.clone()).await, Published::Stored);
     assert_eq!(f.pending(&endpoint).await, []);
     let resend = f.resend(&new.message, &endpoint, at(3)).await;
-    assert_eq!(store.enqueue(vec![resend.clone(), resend.clone()]).await, Ok(()));
+    assert_eq!(store.enqueue(vec![resend.clone(), resend.clone()], None).await, Ok(true));
     assert_eq!(f.pending(&endpoint).await, from_ref(&resend));
     f.tried(&resend, 200, DELIVERED, at(4)).await;
-    assert_eq!(store.enqueue(vec![resend]).await, Ok(()));
+    assert_eq!(store.enqueue(vec![resend], None).await, Ok(true));
     assert_eq!(f.pending(&endpoint).await, []);
 }
 
@@ -283,7 +297,7 @@ pub async fn enqueues_only_for_stored_messages(store: &dyn Store) {
     };
     let orphan = resend(f.message(&app, at(2)).id);
     let good = resend(sent.message.id);
-    assert_eq!(store.enqueue(vec![orphan, good.clone()]).await, Ok(()));
+    assert_eq!(store.enqueue(vec![orphan, good.clone()], None).await, Ok(true));
     let mut pending = f.pending(&endpoint).await;
     pending.sort_by_key(|d| d.id);
     assert_eq!(pending, [sent.deliveries[0].clone(), good]);

@@ -6,12 +6,14 @@ use domain::{
     clock::Timestamp,
     delivery::{Cause, EndState, Next},
     endpoint::Endpoint,
+    id::TaskId,
     message::Message,
     name::Ref,
+    task::{Task, TaskKind, TaskStatus},
 };
 
 use super::{
-    fixture::{Fixture, at, newest},
+    fixture::{Fixture, at, first, newest},
     traffic::{DELIVERED, EXHAUSTED, Sent, tenant},
 };
 use crate::{
@@ -145,6 +147,34 @@ pub async fn takes_expired_claims(store: &dyn Store) {
     assert_eq!(store.claimed(key(2), at(0)).await, Ok(None));
     assert!(store.saved_response(key(13), at(200)).await.expect("saved").is_some());
     assert_eq!(store.saved_response(key(12), at(0)).await, Ok(None));
+}
+
+/// Tasks that have ended go with history; what runs stays, however old.
+pub async fn takes_old_tasks(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let app = f.application().await;
+    let mut tasks = Vec::new();
+    for (i, status) in
+        [TaskStatus::Finished, TaskStatus::Failed, TaskStatus::Running, TaskStatus::Finished]
+            .into_iter()
+            .enumerate()
+    {
+        let created_at = at(100 * i as u64);
+        let task = Task {
+            org: f.org,
+            id: TaskId::generate(created_at, &*f.entropy),
+            kind: TaskKind::CancelDeliveries { app: app.id, endpoint: None },
+            status,
+            cursor: None,
+            done: 0,
+            updated_at: created_at,
+        };
+        assert_eq!(store.create_task(task.clone()).await, Ok(None));
+        tasks.push(task);
+    }
+    assert_eq!(sweep(store, at(600), at(300), 1).await, Swept::default());
+    let left = store.list_tasks(f.org, None, None, first(9)).await.expect("list_tasks").items;
+    assert_eq!(left, tasks[2..]);
 }
 
 /// Pending work is counted, and none of it is lost from sight.

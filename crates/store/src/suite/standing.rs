@@ -58,9 +58,9 @@ pub async fn is_told_of_messages(store: &dyn Store) {
     let (endpoint, beside) = (f.endpoint(&app).await, f.endpoint(&app).await);
     let all = f.standing(&app, &endpoint).await;
     f.send(&app, &[&beside], at(40)).await;
-    let list = async |status, filter| {
-        let found =
-            store.endpoint_messages(tenant(&app), endpoint.id, filter, status, first(20), true);
+    let list = async |status: Option<Status>, filter| {
+        let (of, statuses) = (tenant(&app), Vec::from_iter(status));
+        let found = store.endpoint_messages(of, endpoint.id, filter, statuses, first(20), true);
         found.await.expect("endpoint_messages").items
     };
     let found = list(None, MessageFilter::default()).await;
@@ -85,6 +85,11 @@ pub async fn is_told_of_messages(store: &dyn Store) {
         let found: Vec<_> = found.iter().map(|found| found.message.id).collect();
         assert_eq!(found, wanted.collect::<Vec<_>>(), "{status:?}");
     }
+    let both = vec![Status::Success, Status::Canceled];
+    let any = MessageFilter::default();
+    let found = store.endpoint_messages(tenant(&app), endpoint.id, any, both, first(20), false);
+    let found: Vec<_> = found.await.expect("list").items.iter().map(|f| f.message.id).collect();
+    assert_eq!(found, [0, 4, 6].map(|i: usize| all[i].0.message.id));
     let between =
         MessageFilter { after: Some(at(0)), before: Some(at(4)), ..MessageFilter::default() };
     assert_eq!(list(None, between.clone()).await.len(), 3);
@@ -136,8 +141,9 @@ pub async fn is_listed_in_pages_both_ways(store: &dyn Store) {
             }
             assert_pages(&ids, order, async |page: PageRequest<MessageId>| {
                 let (of, filter) = (tenant(&app), MessageFilter::default());
+                let statuses = Vec::from_iter(status);
                 let page =
-                    store.endpoint_messages(of, endpoint.id, filter, status, page, false).await;
+                    store.endpoint_messages(of, endpoint.id, filter, statuses, page, false).await;
                 page.expect("endpoint_messages").map(|found| {
                     assert_eq!(found.message.body, None, "not asked for");
                     found.message.id
@@ -205,48 +211,98 @@ pub async fn is_counted(store: &dyn Store) {
     assert_eq!(counts, Ok(EndpointCounts::default()));
 }
 
-/// What failed and neither arrived nor is on its way, oldest first, in steps of any size.
+/// Messages to recover, in steps of at most `limit`.
+async fn to_recover(
+    store: &dyn Store,
+    of: Tenant,
+    endpoint: EndpointId,
+    range: (u64, u64),
+    limit: usize,
+) -> Vec<MessageId> {
+    let range = (at(range.0), at(range.1));
+    let mut all: Vec<MessageId> = Vec::new();
+    let mut after = None;
+    loop {
+        let step = store.failed_messages(of, endpoint, range, after, limit).await;
+        let (found, next) = step.expect("failed_messages");
+        assert!(found.len() <= limit);
+        all.extend(found);
+        match next {
+            Some(next) => assert!(after.replace(next) < Some(next), "it goes on"),
+            None => return all,
+        }
+    }
+}
+
+/// What has a failed attempt in the range, be it given up or tried again later, and never arrived.
 pub async fn tells_what_to_recover(store: &dyn Store) {
     let f = Fixture::new(store);
     let app = f.application().await;
     let (endpoint, beside) = (f.endpoint(&app).await, f.endpoint(&app).await);
-    let all = f.standing(&app, &endpoint).await;
-    // Failed, and on its way again.
-    let again = f.send(&app, &[&endpoint, &beside], at(7)).await;
-    f.tried(&again.deliveries[0], 500, EXHAUSTED, at(10)).await;
-    let resend = f.resend(&again.message, &endpoint, at(50)).await;
-    // Failed at the neighbour only.
-    f.tried(&again.deliveries[1], 500, EXHAUSTED, at(10)).await;
-    let last = f.send(&app, &[&endpoint], at(8)).await;
-    f.tried(&last.deliveries[0], 500, Next::Retry(at(60)), at(10)).await;
-    f.tried(&moved(&last.deliveries[0], at(60)), 500, EXHAUSTED, at(60)).await;
-
-    let failed = async |of: Tenant, range, limit| {
-        let mut all: Vec<MessageId> = Vec::new();
-        let mut after = None;
-        loop {
-            let step = store.failed_messages(of, endpoint.id, range, after, limit).await;
-            let (found, next) = step.expect("failed_messages");
-            assert!(found.len() <= limit);
-            all.extend(found);
-            match next {
-                Some(next) => assert!(after.replace(next) < Some(next), "it goes on"),
-                None => return all,
-            }
-        }
-    };
-    let (third, fifth) = (all[3].0.message.id, all[5].0.message.id);
-    let wanted = [third, fifth, last.message.id];
-    for limit in 1..=4 {
-        assert_eq!(failed(tenant(&app), (at(0), at(100)), limit).await, wanted, "by {limit}");
+    let mut sent = Vec::new();
+    for i in 0..7 {
+        sent.push(f.send(&app, &[&endpoint, &beside], at(i)).await);
     }
-    assert_eq!(failed(tenant(&app), (at(3), at(8)), 10).await, [third, fifth]);
-    assert_eq!(failed(tenant(&app), (at(4), at(100)), 10).await, [fifth, last.message.id]);
+    let delivery = |i: usize| &sent[i].deliveries[0];
+    let ids = |of: &[usize]| of.iter().map(|i| sent[*i].message.id).collect::<Vec<_>>();
+    f.tried(delivery(0), 200, DELIVERED, at(10)).await;
+    // It failed there, and at the neighbour only; 1 was never tried.
+    f.tried(&sent[1].deliveries[1], 500, EXHAUSTED, at(10)).await;
+    f.tried(delivery(2), 500, Next::Retry(at(900)), at(13)).await;
+    f.tried(delivery(3), 500, EXHAUSTED, at(12)).await;
+    // Brought there by a resend.
+    f.tried(delivery(4), 500, EXHAUSTED, at(11)).await;
+    let resend = f.resend(&sent[4].message, &endpoint, at(20)).await;
+    f.tried(&resend, 200, DELIVERED, at(20)).await;
+    // On its way again because somebody asked.
+    f.tried(delivery(5), 500, EXHAUSTED, at(14)).await;
+    let resend = f.resend(&sent[5].message, &endpoint, at(50)).await;
+    // It arrived, too late to count for its delivery.
+    f.tried(delivery(6), 500, Next::Retry(at(900)), at(15)).await;
+    let late = f.settle(f.outcome(delivery(6), Some(200), DELIVERED, at(16))).await;
+    assert!(late.superseded);
+
+    let of = tenant(&app);
+    for limit in 1..=4 {
+        let found = to_recover(store, of, endpoint.id, (0, 100), limit).await;
+        assert_eq!(found, ids(&[3, 2]), "by {limit}, in the order of their attempts");
+    }
+    assert_eq!(to_recover(store, of, endpoint.id, (13, 100), 9).await, ids(&[2]));
+    assert_eq!(to_recover(store, of, endpoint.id, (0, 12), 9).await, []);
     f.tried(&resend, 500, EXHAUSTED, at(50)).await;
-    let wanted = [third, fifth, again.message.id, last.message.id];
-    assert_eq!(failed(tenant(&app), (at(0), at(100)), 10).await, wanted);
+    assert_eq!(to_recover(store, of, endpoint.id, (0, 100), 9).await, ids(&[3, 2, 5]));
+    assert_eq!(to_recover(store, of, beside.id, (0, 100), 9).await, ids(&[1]));
     let stranger = Tenant { org: f.other().org, app: app.id };
-    assert_eq!(failed(stranger, (at(0), at(100)), 10).await, []);
+    assert_eq!(to_recover(store, stranger, endpoint.id, (0, 100), 9).await, []);
+}
+
+/// A message that failed often is told of once, by the first time that lies in the range; when it was
+/// published does not count.
+pub async fn tells_of_each_failure_once(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let app = f.application().await;
+    let endpoint = f.endpoint(&app).await;
+    let (one, two) =
+        (f.send(&app, &[&endpoint], at(1)).await, f.send(&app, &[&endpoint], at(2)).await);
+    let mut delivery = one.deliveries[0].clone();
+    for time in [100, 200, 300] {
+        f.tried(&delivery, 500, Next::Retry(at(time + 100)), at(time)).await;
+        delivery = moved(&delivery, at(time + 100));
+    }
+    f.tried(&two.deliveries[0], 500, EXHAUSTED, at(150)).await;
+    let (of, one, two) = (tenant(&app), one.message.id, two.message.id);
+    for (range, wanted) in [
+        ((0, 400), vec![one, two]),
+        ((150, 400), vec![two, one]),
+        ((200, 300), vec![one]),
+        ((0, 100), vec![]),
+        ((301, 400), vec![]),
+    ] {
+        for limit in 1..=3 {
+            let found = to_recover(store, of, endpoint.id, range, limit).await;
+            assert_eq!(found, wanted, "{range:?} by {limit}");
+        }
+    }
 }
 
 /// All deliveries of a message to an endpoint are on record, for its own tenant.
@@ -270,7 +326,8 @@ pub async fn is_on_record(store: &dyn Store) {
         let listed = store.message_endpoints(wrong, id, first(9)).await.expect("list");
         assert_eq!(listed.items, []);
         let filter = MessageFilter::default();
-        let page = store.endpoint_messages(wrong, endpoint.id, filter, None, newest(9), true).await;
+        let any = Vec::new();
+        let page = store.endpoint_messages(wrong, endpoint.id, filter, any, newest(9), true).await;
         assert_eq!(page.expect("list").items, []);
     }
 }

@@ -2,7 +2,7 @@
 
 use domain::{
     clock::Timestamp,
-    id::{EndpointId, MessageId, TaskId},
+    id::{AttemptId, EndpointId, TaskId},
     page::{Order, PageRequest},
     task::{Task, TaskKind, TaskStatus},
 };
@@ -29,27 +29,28 @@ impl Fixture<'_> {
     }
 }
 
-/// A task is kept with its cursor; those that run are found again after a restart, oldest first.
+/// A task is kept with its cursor; those that run are found again after a restart, and whoever moved
+/// longest ago comes first.
 pub async fn run_until_they_are_done(store: &dyn Store) {
     let f = Fixture::new(store);
     let g = f.other();
     let old = f.new_task(at(1), true);
     let new = Task { org: g.org, ..f.new_task(at(2), false) };
     for task in [&new, &old] {
-        assert_eq!(store.create_task(task.clone()).await, Ok(()));
+        assert_eq!(store.create_task(task.clone()).await, Ok(None));
     }
     assert_eq!(store.running_tasks(10).await, Ok(vec![old.clone(), new.clone()]));
     assert_eq!(store.running_tasks(1).await, Ok(vec![old.clone()]));
 
     let moved = Task {
-        cursor: Some(MessageId::generate(at(1), &*f.entropy)),
+        cursor: Some(AttemptId::generate(at(1), &*f.entropy)),
         done: 500,
         updated_at: at(9),
         ..old.clone()
     };
     assert_eq!(store.update_task(moved.clone()).await, Ok(()));
     assert_eq!(store.task(f.org, old.id).await, Ok(Some(moved.clone())));
-    assert_eq!(store.running_tasks(10).await, Ok(vec![moved.clone(), new.clone()]));
+    assert_eq!(store.running_tasks(10).await, Ok(vec![new.clone(), moved.clone()]));
     for status in [TaskStatus::Finished, TaskStatus::Failed] {
         let ended = Task { status, ..moved.clone() };
         assert_eq!(store.update_task(ended.clone()).await, Ok(()));
@@ -58,6 +59,40 @@ pub async fn run_until_they_are_done(store: &dyn Store) {
     }
     assert_eq!(store.task(g.org, old.id).await, Ok(None), "another organization's");
     assert_eq!(store.task(f.org, f.new_task(at(1), true).id).await, Ok(None));
+}
+
+/// Organizations take turns, however many tasks one of them has.
+pub async fn take_turns(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let g = f.other();
+    let mut many = Vec::new();
+    for i in 0..4 {
+        let task = f.new_task(at(i), true);
+        assert_eq!(store.create_task(task.clone()).await, Ok(None));
+        many.push(task);
+    }
+    let late = Task { org: g.org, ..f.new_task(at(9), false) };
+    assert_eq!(store.create_task(late.clone()).await, Ok(None));
+    let wanted = [&many[0], &late, &many[1]].map(Task::clone);
+    assert_eq!(store.running_tasks(3).await, Ok(wanted.to_vec()));
+    let moved = Task { updated_at: at(20), ..many[0].clone() };
+    assert_eq!(store.update_task(moved.clone()).await, Ok(()));
+    let wanted = [&many[1], &late, &many[2], &many[3], &moved].map(Task::clone);
+    assert_eq!(store.running_tasks(9).await, Ok(wanted.to_vec()));
+}
+
+/// An endpoint is recovered by one task at a time.
+pub async fn recover_an_endpoint_once(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let first = f.new_task(at(1), true);
+    assert_eq!(store.create_task(first.clone()).await, Ok(None));
+    let second = Task { kind: first.kind.clone(), ..f.new_task(at(2), true) };
+    assert_eq!(store.create_task(second.clone()).await, Ok(Some(first.id)));
+    assert_eq!(store.task(f.org, second.id).await, Ok(None));
+    let ended = Task { status: TaskStatus::Finished, ..first };
+    assert_eq!(store.update_task(ended).await, Ok(()));
+    assert_eq!(store.create_task(second.clone()).await, Ok(None));
+    assert_eq!(store.task(f.org, second.id).await, Ok(Some(second)));
 }
 
 /// Pages by id, with filters, of one organization.
@@ -70,11 +105,11 @@ pub async fn are_listed(store: &dyn Store) {
         if i > 1 {
             task.status = TaskStatus::Finished;
         }
-        assert_eq!(store.create_task(task.clone()).await, Ok(()));
+        assert_eq!(store.create_task(task.clone()).await, Ok(None));
         tasks.push(task);
     }
     let foreign = Task { org: g.org, ..f.new_task(at(1), true) };
-    assert_eq!(store.create_task(foreign.clone()).await, Ok(()));
+    assert_eq!(store.create_task(foreign.clone()).await, Ok(None));
 
     let (running, finished) = (Some(TaskStatus::Running), Some(TaskStatus::Finished));
     let (recover, cancel) = (Some("endpoint.recover"), Some("deliveries.cancel"));

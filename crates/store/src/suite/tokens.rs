@@ -34,7 +34,7 @@ pub async fn are_refused_until_forgotten(store: &dyn Store) {
     let revocations: Vec<_> = kinds
         .into_iter()
         .zip([at(100), at(200), at(300)])
-        .map(|(what, forget_at)| Revocation { what, at: at(5), forget_at })
+        .map(|(what, forget_at)| Revocation { what, issued_until: at(4), at: at(5), forget_at })
         .collect();
     for revocation in &revocations {
         assert_eq!(store.revoke(revocation.clone()).await, Ok(()));

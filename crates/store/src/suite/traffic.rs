@@ -136,7 +136,7 @@ impl Fixture<'_> {
     /// Asks for a message once more.
     pub async fn resend(&self, message: &Message, endpoint: &Endpoint, due: Timestamp) -> Delivery {
         let delivery = routing::deliver(message, endpoint, Trigger::Manual, due, &*self.entropy);
-        assert_eq!(self.store.enqueue(vec![delivery.clone()]).await, Ok(()));
+        assert_eq!(self.store.enqueue(vec![delivery.clone()], None).await, Ok(true));
         delivery
     }
 

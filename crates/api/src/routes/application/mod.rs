@@ -9,9 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use domain::{
-    application::Application, id::ApplicationId, name::Ref, page::Order, token::Capability,
-};
+use domain::{id::ApplicationId, name::Ref, page::Order, token::Capability};
 use http::StatusCode;
 use store::catalog::ApplicationFilter;
 use utoipa::IntoParams;
@@ -25,7 +23,7 @@ use crate::{
     body,
     error::ApiError,
     extract::{FromQuery, Path, Query, QueryPairs},
-    page::{self, ListResponse, PageQuery},
+    page::{self, ListResponse, OrderedQuery},
     state::ApiState,
 };
 
@@ -52,16 +50,14 @@ impl FromQuery for ListQuery {
     responses((status = 200, body = ListResponse<ApplicationOut>), ApiError))]
 async fn list(
     State(state): State<ApiState>,
-    Query((page, ListQuery(filter))): Query<(PageQuery<ApplicationId>, ListQuery)>,
+    Query((page, ListQuery(filter))): Query<(OrderedQuery<ApplicationId>, ListQuery)>,
     OrgCaller(caller): OrgCaller,
 ) -> Result<Json<ListResponse<ApplicationOut>>, ApiError> {
-    let page = page::fill(
-        page.ordered(Order::Ascending),
-        |app: &Application| app.id,
-        |page| state.store.list_applications(caller.org, filter, page),
-    )
+    let list = page::fill(page.ordered(Order::Ascending), |page| {
+        state.store.list_applications(caller.org, filter, page)
+    })
     .await?;
-    Ok(Json(ListResponse::new(page.map(ApplicationOut::from), |app| app.id)))
+    Ok(Json(list.map(ApplicationOut::from)))
 }
 
 /// The query of creating one.

@@ -34,13 +34,25 @@ pub async fn create(
     let id = ApplicationId::generate(now, &*state.entropy);
     let application = checked.application(org, id, now);
     let created = state.store.create_application(actor, application.clone()).await;
-    match created.map_err(|error| Err(error.into()))? {
-        Ok(()) => {
+    // That there is none of this uid is remembered, perhaps, and is not so any more: whoever took the
+    // uid may not have come to say so, and what failed may have been done.
+    let there_now = |id| {
+        state.publisher.catalogues().application_changed(org, id, application.uid.as_ref());
+    };
+    match created {
+        Ok(Ok(())) => {
             changed(state, &application);
             Ok(application)
         }
-        Err(Refused::Taken(by)) => Err(Ok(by)),
-        Err(_) => Err(Err(ApiError::Internal)),
+        Ok(Err(Refused::Taken(by))) => {
+            there_now(by);
+            Err(Ok(by))
+        }
+        Ok(Err(_)) => Err(Err(ApiError::Internal)),
+        Err(error) => {
+            there_now(id);
+            Err(Err(error.into()))
+        }
     }
 }
 

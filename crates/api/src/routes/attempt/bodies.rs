@@ -23,11 +23,19 @@ pub struct ShownStatus(Status);
 
 impl ShownStatus {
     /// Clients that did not ask for the expanded statuses do not know that a delivery can be
-    /// cancelled.
+    /// cancelled: nothing is left to be done, which Svix tells them as a success.
     pub fn new(status: Status, expanded: bool) -> Self {
         match status {
-            Status::Canceled if !expanded => Self(Status::Fail),
+            Status::Canceled if !expanded => Self(Status::Success),
             status => Self(status),
+        }
+    }
+
+    /// What is shown as `status`; all if that is `None`.
+    pub fn shown_as(status: Option<Status>, expanded: bool) -> Vec<Status> {
+        match status {
+            Some(Status::Success) if !expanded => vec![Status::Success, Status::Canceled],
+            status => Vec::from_iter(status),
         }
     }
 

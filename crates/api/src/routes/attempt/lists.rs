@@ -11,10 +11,10 @@ use domain::{
     attempt::Attempt,
     id::{ApplicationId, AttemptId, EndpointId, MessageId},
     name::Ref,
-    page::{Order, Page},
+    page::Order,
     token::Capability,
 };
-use store::history::{AttemptFilter, EndpointMessage, MessageEndpoint, MessageFilter, Status};
+use store::history::{AttemptFilter, EndpointMessage, MessageEndpoint, Status};
 
 use super::{
     EndpointMessageOut, MessageAttemptItem, MessageAttemptOut, MessageEndpointOut,
@@ -33,8 +33,6 @@ use crate::{
 pub(super) struct AttemptQuery {
     status: Option<Status>,
     status_code_class: Option<u16>,
-    endpoint: Option<Ref<EndpointId>>,
-    with_msg: bool,
 }
 
 impl FromQuery for AttemptQuery {
@@ -44,12 +42,7 @@ impl FromQuery for AttemptQuery {
             let msg = "status_code_class: must be 0, 100, 200, 300, 400 or 500";
             return Err(ApiError::generic(msg));
         }
-        Ok(Self {
-            status: status(query)?,
-            status_code_class: class,
-            endpoint: query.formed("endpoint_id")?,
-            with_msg: query.flag("with_msg", false)?,
-        })
+        Ok(Self { status: status(query)?, status_code_class: class })
     }
 }
 
@@ -65,6 +58,33 @@ fn status(query: &QueryPairs<'_>) -> Result<Option<Status>, ApiError> {
     })
 }
 
+/// Whether messages are answered with their attempts.
+pub(super) struct WithMessage(bool);
+
+impl FromQuery for WithMessage {
+    fn from_query(query: &QueryPairs<'_>) -> Result<Self, ApiError> {
+        Ok(Self(query.flag("with_msg", false)?))
+    }
+}
+
+/// Which endpoint's attempts.
+pub(super) struct AtEndpoint(Option<Ref<EndpointId>>);
+
+impl FromQuery for AtEndpoint {
+    fn from_query(query: &QueryPairs<'_>) -> Result<Self, ApiError> {
+        Ok(Self(query.formed("endpoint_id")?))
+    }
+}
+
+/// Whether the caller knows that a delivery can be cancelled.
+pub(super) struct Expanded(bool);
+
+impl FromQuery for Expanded {
+    fn from_query(query: &QueryPairs<'_>) -> Result<Self, ApiError> {
+        Ok(Self(query.flag("expanded_statuses", false)?))
+    }
+}
+
 /// Filters of the list of an endpoint's messages.
 pub(super) struct StatusQuery {
     status: Option<Status>,
@@ -73,19 +93,19 @@ pub(super) struct StatusQuery {
 
 impl FromQuery for StatusQuery {
     fn from_query(query: &QueryPairs<'_>) -> Result<Self, ApiError> {
-        Ok(Self { status: status(query)?, expanded: query.flag("expanded_statuses", false)? })
+        let status = status(query)?;
+        let Expanded(expanded) = Expanded::from_query(query)?;
+        // Whoever asks for cancelled ones knows the word.
+        Ok(Self { status, expanded: expanded || status == Some(Status::Canceled) })
     }
 }
 
 /// The query of lists of attempts.
-type AttemptsQuery = ((PageQuery<AttemptId>, AttemptQuery), (ContentQuery, MessageHistoryQuery));
+type AttemptsQuery<M> =
+    (((PageQuery<AttemptId>, AttemptQuery), M), (ContentQuery, MessageHistoryQuery));
 
 /// The query of the list of an endpoint's messages.
 type MessagesQuery = ((PageQuery<MessageId>, StatusQuery), (ContentQuery, MessageHistoryQuery));
-
-fn attempts(page: Page<Attempt>, with_content: bool) -> Page<MessageAttemptItem> {
-    page.map(|attempt| MessageAttemptItem::new(attempt, with_content))
-}
 
 /// List Attempts By Endpoint
 ///
@@ -94,11 +114,13 @@ fn attempts(page: Page<Attempt>, with_content: bool) -> Page<MessageAttemptItem>
     operation_id = "v1.message-attempt.list-by-endpoint", tag = "Message Attempt",
     params(crate::openapi::EndpointPath, crate::openapi::FixedPage,
         crate::openapi::AttemptFilters, ContentQuery, crate::openapi::MessageFilters,
-        ("with_msg" = Option<bool>, Query, description = "Answer the messages too.")),
+        ("with_msg" = Option<bool>, Query, description = "Answer the messages too, without their payloads.")),
     responses((status = 200, body = ListResponse<MessageAttemptOut>), ApiError))]
 pub(super) async fn by_endpoint(
     State(state): State<ApiState>,
-    Query(((page, query), (content, MessageHistoryQuery(message)))): Query<AttemptsQuery>,
+    Query((((page, query), WithMessage(with_msg)), (content, MessageHistoryQuery(message)))): Query<
+        AttemptsQuery<WithMessage>,
+    >,
     Path((app, endpoint)): Path<(Ref<ApplicationId>, Ref<EndpointId>)>,
     AnyCaller(caller): AnyCaller,
 ) -> Result<Response, ApiError> {
@@ -112,28 +134,26 @@ pub(super) async fn by_endpoint(
         status_code_class: query.status_code_class,
         endpoint: None,
     };
-    let page = page::fill(
-        request,
-        |attempt: &Attempt| attempt.id,
-        |page| state.store.attempts_by_endpoint(tenant, endpoint, filter.clone(), page),
-    )
+    let list = page::fill(request, |page| {
+        state.store.attempts_by_endpoint(tenant, endpoint, filter.clone(), page)
+    })
     .await?;
-    let with_content = content.with_content;
-    let messages: HashMap<_, _> = if query.with_msg {
-        let mut ids: Vec<_> = page.items.iter().map(|attempt| attempt.message).collect();
+    let messages: HashMap<_, _> = if with_msg {
+        let mut ids: Vec<_> = list.data.iter().map(|attempt: &Attempt| attempt.message).collect();
         ids.sort_unstable();
         ids.dedup();
-        let found = state.store.messages_by_id(tenant, ids, with_content).await?;
+        let found = state.store.messages_by_id(tenant, ids, false).await?;
         found.into_iter().map(|message| (message.id, message)).collect()
     } else {
         HashMap::new()
     };
-    let mut page: Page<MessageAttemptOut<'_>> = attempts(page, with_content);
-    for out in &mut page.items {
-        let message = messages.get(&out.msg_id);
-        out.msg = message.map(|message| MessageOut::new(message, with_content));
-    }
-    Ok(Json(ListResponse::new(page, |out| out.id)).into_response())
+    let list = list.map(|attempt| {
+        let message = messages.get(&attempt.message);
+        let mut out = MessageAttemptOut::new(attempt, content.with_content);
+        out.msg = message.map(|message| MessageOut::new(message, false));
+        out
+    });
+    Ok(Json(list).into_response())
 }
 
 /// List Attempts By Msg
@@ -147,7 +167,9 @@ pub(super) async fn by_endpoint(
     responses((status = 200, body = ListResponse<MessageAttemptOut>), ApiError))]
 pub(super) async fn by_message(
     State(state): State<ApiState>,
-    Query(((page, query), (content, MessageHistoryQuery(filter)))): Query<AttemptsQuery>,
+    Query((((page, query), AtEndpoint(endpoint)), (content, MessageHistoryQuery(filter)))): Query<
+        AttemptsQuery<AtEndpoint>,
+    >,
     Path((app, message)): Path<(Ref<ApplicationId>, Ref<MessageId>)>,
     AnyCaller(caller): AnyCaller,
 ) -> Result<Response, ApiError> {
@@ -155,7 +177,7 @@ pub(super) async fn by_message(
     let tenant = tenant(&app);
     let message = state.store.message(tenant, &message).await?.ok_or(ApiError::NOT_FOUND)?.id;
     let request = newest_first(page, &filter, AttemptId::floor);
-    let endpoint = match &query.endpoint {
+    let endpoint = match &endpoint {
         // History names deleted endpoints too, by id.
         Some(Ref::Id(id)) => Some(*id),
         Some(uid) => Some(state::endpoint(&app, uid)?.id),
@@ -167,14 +189,12 @@ pub(super) async fn by_message(
         status_code_class: query.status_code_class,
         endpoint,
     };
-    let page = page::fill(
-        request,
-        |attempt: &Attempt| attempt.id,
-        |page| state.store.attempts_by_message(tenant, message, filter.clone(), page),
-    )
+    let list = page::fill(request, |page| {
+        state.store.attempts_by_message(tenant, message, filter.clone(), page)
+    })
     .await?;
-    let page = attempts(page, content.with_content);
-    Ok(Json(ListResponse::new(page, |out: &MessageAttemptItem| out.id)).into_response())
+    let show = |attempt| MessageAttemptItem::new(attempt, content.with_content);
+    Ok(Json(list.map(show)).into_response())
 }
 
 /// List Attempted Messages
@@ -195,17 +215,13 @@ pub(super) async fn attempted_messages(
     let tenant = tenant(&app);
     let endpoint = state::endpoint(&app, &endpoint)?.id;
     let with_content = content.with_content;
-    let status = query.status;
-    let fetch = |filter: MessageFilter, page| {
-        state.store.endpoint_messages(tenant, endpoint, filter, status, page, with_content)
-    };
-    let page = page::fill(
-        newest_first(page, &filter, MessageId::floor),
-        |item: &EndpointMessage| item.message.id,
-        |page| fetch(filter.clone(), page),
-    )
+    let statuses = ShownStatus::shown_as(query.status, query.expanded);
+    let list = page::fill(newest_first(page, &filter, MessageId::floor), |page| {
+        let (filter, statuses) = (filter.clone(), statuses.clone());
+        state.store.endpoint_messages(tenant, endpoint, filter, statuses, page, with_content)
+    })
     .await?;
-    let items = page.items.iter().map(|item| {
+    let list = list.lend(|item: &EndpointMessage| {
         let status = ShownStatus::new(item.status, query.expanded);
         EndpointMessageOut {
             message: MessageOut::new(&item.message, with_content),
@@ -214,8 +230,7 @@ pub(super) async fn attempted_messages(
             next_attempt: item.next_attempt,
         }
     });
-    let page = Page { items: items.collect(), done: page.done };
-    Ok(Json(ListResponse::new(page, |out: &EndpointMessageOut<'_>| out.message.id)).into_response())
+    Ok(Json(list).into_response())
 }
 
 /// List Attempted Destinations
@@ -223,28 +238,26 @@ pub(super) async fn attempted_messages(
 /// Endpoints that one message was sent, or is to be sent, to, by id; deleted ones too.
 #[utoipa::path(get, path = "/api/v1/app/{app_id}/msg/{msg_id}/endpoint",
     operation_id = "v1.message-attempt.list-attempted-destinations", tag = "Message Attempt",
-    params(crate::openapi::MessagePath, crate::openapi::FixedPage),
+    params(crate::openapi::MessagePath, crate::openapi::FixedPage, crate::openapi::Expanded),
     responses((status = 200, body = ListResponse<MessageEndpointOut>), ApiError))]
 pub(super) async fn attempted_destinations(
     State(state): State<ApiState>,
-    Query((page, query)): Query<(PageQuery<EndpointId>, StatusQuery)>,
+    Query((page, Expanded(expanded))): Query<(PageQuery<EndpointId>, Expanded)>,
     Path((app, message)): Path<(Ref<ApplicationId>, Ref<MessageId>)>,
     AnyCaller(caller): AnyCaller,
 ) -> Result<Json<ListResponse<MessageEndpointOut>>, ApiError> {
     let app = state.app(&caller, &app, Capability::ViewBase).await?;
     let tenant = tenant(&app);
     let message = state.store.message(tenant, &message).await?.ok_or(ApiError::NOT_FOUND)?.id;
-    let page = page::fill(
-        page.fixed(Order::Ascending),
-        |item: &MessageEndpoint| item.endpoint,
-        |page| state.store.message_endpoints(tenant, message, page),
-    )
+    let list = page::fill(page.fixed(Order::Ascending), |page| {
+        state.store.message_endpoints(tenant, message, page)
+    })
     .await?;
-    let ids: Vec<_> = page.items.iter().map(|item| item.endpoint).collect();
+    let ids: Vec<_> = list.data.iter().map(|item: &MessageEndpoint| item.endpoint).collect();
     let endpoints = state.store.endpoints_ever(tenant.org, tenant.app, &ids).await?;
     let mut endpoints: HashMap<_, _> = endpoints.into_iter().map(|e| (e.id, e)).collect();
-    let items = page.items.into_iter().filter_map(|item| {
-        let status = ShownStatus::new(item.status, query.expanded);
+    let list = list.filter_map(|item| {
+        let status = ShownStatus::new(item.status, expanded);
         Some(MessageEndpointOut {
             endpoint: endpoints.remove(&item.endpoint)?.into(),
             status: status.number(),
@@ -252,6 +265,5 @@ pub(super) async fn attempted_destinations(
             next_attempt: item.next_attempt,
         })
     });
-    let page = Page { items: items.collect(), done: page.done };
-    Ok(Json(ListResponse::new(page, |out: &MessageEndpointOut| out.endpoint.id)))
+    Ok(Json(list))
 }

@@ -86,7 +86,7 @@ async fn resend(
             detail: "the message's payload has expired or was deleted".into(),
         });
     }
-    state.publisher.resend(message.into(), endpoint, Trigger::Manual).await?;
+    state.publisher.resend(message.into(), endpoint, Trigger::Manual).await??;
     Ok((StatusCode::ACCEPTED, Json(EmptyResponse {})))
 }
 

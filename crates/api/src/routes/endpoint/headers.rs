@@ -35,13 +35,15 @@ const SENSITIVE: [&str; 6] = [
 ];
 
 /// Headers that are ours or the connection's.
-const FORBIDDEN: [&str; 21] = [
+const FORBIDDEN: [&str; 23] = [
     "user-agent",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authorization",
     "te",
+    "trailer",
     "trailers",
+    "traceparent",
     "transfer-encoding",
     "upgrade",
     "age",

@@ -119,7 +119,8 @@ pub struct RecoverIn {
 
 /// Recover Failed Webhooks
 ///
-/// Resends what failed in a span of time and has not succeeded since, as a background task.
+/// Resends what has a failed attempt in a span of time and never succeeded, as a background task. One at
+/// a time for an endpoint.
 #[utoipa::path(post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/recover",
     operation_id = "v1.endpoint.recover", tag = "Endpoint",
     params(crate::openapi::EndpointPath, crate::openapi::IdempotencyKey), request_body = RecoverIn,
@@ -151,7 +152,10 @@ async fn recover(
         done: 0,
         updated_at: now,
     };
-    state.store.create_task(task.clone()).await?;
+    if state.store.create_task(task.clone()).await?.is_some() {
+        let detail = "The endpoint is being recovered already; its task is among those that run.";
+        return Err(ApiError::Conflict { code: "conflict", detail });
+    }
     state.publisher.handover().application_changed(endpoint.org, endpoint.app);
     Ok((StatusCode::ACCEPTED, Json(task.into())))
 }

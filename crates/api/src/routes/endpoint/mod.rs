@@ -35,7 +35,7 @@ use crate::{
     body,
     error::ApiError,
     extract::{Path, Query},
-    page::{self, ListResponse, PageQuery},
+    page::{self, ListResponse, OrderedQuery},
     state::{self, ApiState},
 };
 
@@ -136,19 +136,17 @@ async fn create(
     responses((status = 200, body = ListResponse<EndpointOut>), ApiError))]
 async fn list(
     State(state): State<ApiState>,
-    Query(page): Query<PageQuery<EndpointId>>,
+    Query(page): Query<OrderedQuery<EndpointId>>,
     Path((app,)): Path<(Ref<ApplicationId>,)>,
     AnyCaller(caller): AnyCaller,
 ) -> Result<Json<ListResponse<EndpointOut>>, ApiError> {
     let app = state.app(&caller, &app, Capability::ViewBase).await?;
     let (org, app) = (app.application.org, app.application.id);
-    let page = page::fill(
-        page.ordered(Order::Descending),
-        |endpoint: &Endpoint| endpoint.id,
-        |page| state.store.list_endpoints(org, app, page),
-    )
+    let list = page::fill(page.ordered(Order::Descending), |page| {
+        state.store.list_endpoints(org, app, page)
+    })
     .await?;
-    Ok(Json(ListResponse::new(page.map(EndpointOut::from), |endpoint| endpoint.id)))
+    Ok(Json(list.map(EndpointOut::from)))
 }
 
 /// Create Endpoint

@@ -19,12 +19,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::EndpointPath;
 use crate::{
-    auth::OrgCaller,
+    auth::AnyCaller,
     body,
     error::ApiError,
     extract::Path,
     idempotency::RequestKey,
-    routes::message::MessageOut,
+    routes::{event_type::is_visible, message::MessageOut},
     state::{self, ApiState},
 };
 
@@ -60,7 +60,7 @@ fn example(schemas: Option<&Value>, index: usize) -> Option<Bytes> {
 async fn send(
     State(state): State<ApiState>,
     Path((app, endpoint)): Path<EndpointPath>,
-    OrgCaller(caller): OrgCaller,
+    AnyCaller(caller): AnyCaller,
     key: RequestKey,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -72,7 +72,9 @@ async fn send(
         Bytes::from_static(PING_PAYLOAD)
     } else {
         let organization = state.publisher.catalogues().organization(caller.org).await?;
-        let known = organization.event_types.get(&event_type).ok_or(ApiError::NOT_FOUND)?;
+        let known = organization.event_types.get(&event_type);
+        let known = known.filter(|known| is_visible(&caller, &known.event_type));
+        let known = known.ok_or(ApiError::NOT_FOUND)?;
         example(known.event_type.schemas.as_ref(), example_index).ok_or_else(|| {
             ApiError::BadRequest {
                 code: "invalid_scheme",

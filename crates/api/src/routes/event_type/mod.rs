@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// Whether the caller sees an event type: portal tokens see guarded ones only with a flag of theirs.
-fn is_visible(caller: &Caller, event_type: &EventType) -> bool {
+pub(crate) fn is_visible(caller: &Caller, event_type: &EventType) -> bool {
     let Scope::Application { feature_flags, .. } = &caller.scope else { return true };
     let flags = &event_type.feature_flags;
     flags.is_empty() || flags.iter().any(|flag| feature_flags.contains(flag))
@@ -153,7 +153,7 @@ fn page<'a>(
         Some(Cursor::Before(name)) => {
             let end = names.partition_point(|n| *n < name);
             let start = end.saturating_sub(limit);
-            Page { items: names[start..end].to_vec(), done: start == 0 }
+            Page { items: names[start..end].to_vec(), done: start == 0, reached: None }
         }
         cursor => {
             let start = match cursor {
@@ -161,7 +161,7 @@ fn page<'a>(
                 _ => 0,
             };
             let end = (start + limit).min(names.len());
-            Page { items: names[start..end].to_vec(), done: end == names.len() }
+            Page { items: names[start..end].to_vec(), done: end == names.len(), reached: None }
         }
     }
 }

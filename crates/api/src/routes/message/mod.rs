@@ -8,16 +8,17 @@ use axum::{
     Json,
     extract::State,
     response::{IntoResponse, Response},
+    routing::get,
 };
 use bytes::Bytes;
 use domain::{
     filter,
-    id::ApplicationId,
+    id::{ApplicationId, OrganizationId},
     name::{Channel, EventTypeName, Ref},
     token::Capability,
 };
 use http::StatusCode;
-use publish::PublishError;
+use publish::{Accepted, Draft};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -76,21 +77,31 @@ async fn create(
     let (mut draft, in_line) = input.draft(&body, state.clock.now(), idempotency)?;
     trace.onto(&mut draft.body);
     let spare = in_line.is_some().then(|| draft.clone());
-    let mut published = state.publisher.publish(caller.org, &app, vec![draft]).await;
-    if matches!(published, Err(PublishError::NotFound))
+    let mut published = publish_one(&state, caller.org, &app, draft).await;
+    if matches!(published, Err(ApiError::NO_APPLICATION))
         && let (Some(checked), Some(draft)) = (in_line, spare)
     {
         let actor = caller.actor();
         application::create_in_line(&state, &actor, caller.org, &app, checked).await?;
-        published = state.publisher.publish(caller.org, &app, vec![draft]).await;
+        published = publish_one(&state, caller.org, &app, draft).await;
     }
-    let accepted = published?.pop().ok_or(ApiError::Internal)??;
+    let accepted = published?;
     let mut out = MessageOut::new(&accepted.message, query.with_content);
     if let (Some(echo), true, false) = (echo, query.with_content, accepted.repeated) {
         // The text of the request: known to be JSON, and not copied.
         out.payload = echo;
     }
     Ok((StatusCode::ACCEPTED, Json(out)).into_response())
+}
+
+async fn publish_one(
+    state: &ApiState,
+    org: OrganizationId,
+    app: &Ref<ApplicationId>,
+    draft: Draft,
+) -> Result<Accepted, ApiError> {
+    let mut results = state.publisher.publish(org, app, vec![draft]).await?;
+    Ok(results.pop().ok_or(ApiError::Internal)??)
 }
 
 /// What would be sent.
@@ -139,6 +150,7 @@ pub fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(read::list, create))
         .routes(routes!(batch::create_batch))
+        .route("/api/v1/app/{app_id}/msg/batch", get(read::get_batch))
         .routes(routes!(precheck))
         .routes(routes!(read::get))
         .routes(routes!(read::expunge))

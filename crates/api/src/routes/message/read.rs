@@ -10,7 +10,6 @@ use axum::{
 use domain::{
     clock::Timestamp,
     id::{ApplicationId, MessageId},
-    message::Message,
     name::Ref,
     page::{Cursor, Order, PageRequest},
     token::Capability,
@@ -80,16 +79,11 @@ pub(super) async fn list(
     let app = state.app(&caller, &app, Capability::ViewBase).await?;
     let tenant = tenant(&app);
     let with_content = content.with_content;
-    let page = page::fill(
-        newest_first(page, &filter, MessageId::floor),
-        |message: &Message| message.id,
-        |page| state.store.messages(tenant, filter.clone(), page, with_content),
-    )
+    let list = page::fill(newest_first(page, &filter, MessageId::floor), |page| {
+        state.store.messages(tenant, filter.clone(), page, with_content)
+    })
     .await?;
-    let done = page.done;
-    let items = page.items.iter().map(|message| MessageOut::new(message, with_content)).collect();
-    let page = domain::page::Page { items, done };
-    Ok(Json(ListResponse::new(page, |message: &MessageOut<'_>| message.id)).into_response())
+    Ok(Json(list.lend(|message| MessageOut::new(message, with_content))).into_response())
 }
 
 /// Get Message
@@ -109,6 +103,17 @@ pub(super) async fn get(
     let message = state.store.message(tenant(&app), &message).await?;
     let message = message.ok_or(ApiError::NOT_FOUND)?;
     Ok(Json(MessageOut::new(&message, query.with_content)).into_response())
+}
+
+/// The message whose event id is `batch`: its path is also where batches are posted to.
+pub(super) async fn get_batch(
+    state: State<ApiState>,
+    query: Query<ContentQuery>,
+    Path((app,)): Path<(Ref<ApplicationId>,)>,
+    caller: AnyCaller,
+) -> Result<Response, ApiError> {
+    let message = "batch".parse().map_err(|_| ApiError::Internal)?;
+    get(state, query, Path((app, message)), caller).await
 }
 
 /// Delete message payload

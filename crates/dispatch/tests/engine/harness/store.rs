@@ -164,7 +164,7 @@ macro_rules! delegate {
 delegate! {
         Catalog {
         load_organization(org: OrganizationId) -> Result<OrganizationSnapshot>;
-    put_organization(actor: &Actor, organization: Organization) -> Result<()>;
+    put_organization(actor: &Actor, organization: Organization, expected: u64) -> Result<Result<(), Refused<OrganizationId>>>;
     load_application(org: OrganizationId, app: &Ref<ApplicationId>) -> Result<Option<ApplicationSnapshot>>;
     create_application(actor: &Actor, application: Application) -> Result<Result<(), Refused<ApplicationId>>>;
     update_application(actor: &Actor, application: Application, expected: Timestamp) -> Result<Result<(), Refused<ApplicationId>>>;
@@ -191,7 +191,7 @@ delegate! {
 delegate! {
         Publish {
         publish(messages: Vec<NewMessage>) -> Result<Vec<Published>>;
-    enqueue(deliveries: Vec<Delivery>) -> Result<()>;
+    enqueue(deliveries: Vec<Delivery>, max_pending: Option<u64>) -> Result<bool>;
     claimed(key: ClaimKey, now: Timestamp) -> Result<Option<MessageId>>;
     save_response(key: ClaimKey, response: SavedResponse, expires_at: Timestamp) -> Result<()>;
     saved_response(key: ClaimKey, now: Timestamp) -> Result<Option<SavedResponse>>;
@@ -211,17 +211,17 @@ delegate! {
     attempts_by_endpoint(tenant: Tenant, endpoint: EndpointId, filter: AttemptFilter, page: PageRequest<AttemptId>) -> Result<Page<Attempt>>;
     attempts_by_message(tenant: Tenant, message: MessageId, filter: AttemptFilter, page: PageRequest<AttemptId>) -> Result<Page<Attempt>>;
     attempt(tenant: Tenant, message: MessageId, attempt: AttemptId) -> Result<Option<Attempt>>;
-    endpoint_messages(tenant: Tenant, endpoint: EndpointId, filter: MessageFilter, status: Option<Status>, page: PageRequest<MessageId>, with_body: bool) -> Result<Page<EndpointMessage>>;
+    endpoint_messages(tenant: Tenant, endpoint: EndpointId, filter: MessageFilter, statuses: Vec<Status>, page: PageRequest<MessageId>, with_body: bool) -> Result<Page<EndpointMessage>>;
     message_endpoints(tenant: Tenant, message: MessageId, page: PageRequest<EndpointId>) -> Result<Page<MessageEndpoint>>;
     delivery_records(tenant: Tenant, message: MessageId, endpoint: EndpointId) -> Result<Vec<DeliveryRecord>>;
     endpoint_counts(tenant: Tenant, endpoint: EndpointId, since: Timestamp, until: Timestamp) -> Result<EndpointCounts>;
-    failed_messages(tenant: Tenant, endpoint: EndpointId, range: (Timestamp, Timestamp), after: Option<MessageId>, limit: usize) -> Result<(Vec<MessageId>, Option<MessageId>)>;
+    failed_messages(tenant: Tenant, endpoint: EndpointId, range: (Timestamp, Timestamp), after: Option<AttemptId>, limit: usize) -> Result<(Vec<MessageId>, Option<AttemptId>)>;
     expunge_message(tenant: Tenant, message: MessageId, now: Timestamp) -> Result<bool>;
     expunge_attempt(tenant: Tenant, message: MessageId, attempt: AttemptId) -> Result<bool>;
 } }
 delegate! {
         Tasks {
-        create_task(task: Task) -> Result<()>;
+        create_task(task: Task) -> Result<Option<TaskId>>;
     running_tasks(limit: usize) -> Result<Vec<Task>>;
     update_task(task: Task) -> Result<()>;
     task(org: OrganizationId, task: TaskId) -> Result<Option<Task>>;

@@ -282,7 +282,7 @@ impl World {
 
     pub async fn resend(&self, message: &Arc<Message>, endpoint: &Endpoint, trigger: Trigger) {
         let sent = self.publisher.resend(message.clone(), endpoint, trigger).await;
-        sent.expect("resent");
+        sent.expect("the store answers").expect("resent");
     }
 
     /// The records of a message's deliveries to an endpoint, oldest first.
