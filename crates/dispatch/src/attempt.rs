@@ -1,21 +1,31 @@
 //! One attempt, from the lane to the record.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use domain::{
     attempt::{Attempt, Outcome, OutcomeClass},
     clock::Timestamp,
-    delivery::{self, Cause, EndState, Health, Next, Notice, Policy, Settlement},
-    id::AttemptId,
+    delivery::{self, Cause, EndState, Health, Next, Notice, Policy, Settlement, Trigger},
+    id::{AttemptId, SecretId},
     message::Body,
     operational::{LastAttempt, OperationalEvent},
 };
+use futures_util::FutureExt;
 use store::failpoint;
 
 use crate::{core::Start, engine::Engine};
 
 /// A delivery younger than this, never tried, is not over age: nothing needs to be looked up to know.
 const SURELY_FRESH: Duration = Duration::from_secs(60);
+
+/// What was sent, what came of it, and what that means.
+struct Made {
+    started_at: Timestamp,
+    outcome: Outcome,
+    settlement: Settlement,
+    secrets: Vec<SecretId>,
+    body_hash: [u8; 16],
+}
 
 impl Engine {
     /// Makes one attempt and writes what came of it.
@@ -31,28 +41,32 @@ impl Engine {
         )
     )]
     pub(crate) async fn attempt(self: Arc<Self>, start: Start) {
-        let body = match self.sendable(&start, self.now()).await {
-            Ok(body) => body,
-            Err(end) => return self.end_unsent(start, end).await,
-        };
-        let started_at = self.wall();
-        let message = &start.hot.message;
-        let signed = self.requests.build(message, &body, &start.endpoint, started_at);
-        failpoint::pass("attempt.before_send");
-        let outcome = self.parts.destination.deliver(signed.request).await;
-        failpoint::pass("attempt.after_response");
-        self.metrics.attempt(&outcome);
-        tracing::Span::current().record("class", outcome.class.as_str());
-        let now = self.now();
-        let settlement = self.judge(&start, &outcome, now).await;
         let endpoint = start.hot.delivery.endpoint;
         let probe = start.probe;
+        let made = match AssertUnwindSafe(self.make(&start)).catch_unwind().await {
+            Ok(Ok(made)) => made,
+            Ok(Err(next)) => {
+                self.tell(|core, now| core.unstarted(endpoint, probe, now));
+                return self.finish(start, None, next, Health::Same, Vec::new()).await;
+            }
+            Err(_) => {
+                tracing::error!(%endpoint, message = %start.hot.delivery.message,
+                    "an attempt panicked; its delivery is set aside until the next start");
+                return self.tell(|core, now| {
+                    core.unstarted(endpoint, probe, now);
+                    core.set_aside(endpoint, start.held, now);
+                });
+            }
+        };
+        tracing::Span::current().record("class", made.outcome.class.as_str());
+        let settlement = made.settlement;
         let health = self.tell(|core, now| {
             core.answered(endpoint, settlement.pace, probe, now);
             core.once(endpoint, settlement.health)
         });
+        let message = &start.hot.message;
         let attempt = Attempt {
-            id: AttemptId::generate(started_at, &*self.parts.entropy),
+            id: AttemptId::generate(made.started_at, &*self.parts.entropy),
             org: message.org,
             app: message.app,
             endpoint,
@@ -61,38 +75,71 @@ impl Engine {
             number: start.hot.delivery.attempts.saturating_add(1),
             trigger: start.hot.delivery.trigger,
             url: start.endpoint.shown_url.as_ref().to_owned(),
-            outcome,
-            started_at,
+            outcome: made.outcome,
+            started_at: made.started_at,
             endpoint_revision: start.endpoint.endpoint.revision,
-            secrets: signed.secrets,
-            body_hash: signed.body_hash,
+            secrets: made.secrets,
+            body_hash: made.body_hash,
             superseded: false,
         };
         let events = events(&settlement, health, &attempt);
         self.finish(start, Some(attempt), settlement.next, health, events).await;
     }
 
-    /// The body to send, or how the delivery ends without being sent.
-    async fn sendable(&self, start: &Start, now: Timestamp) -> Result<Body, (EndState, Cause)> {
-        let delivery = &start.hot.delivery;
-        let fresh = delivery.attempts == 0
-            && now.since(start.hot.message.created_at) < SURELY_FRESH
-            && now < delivery.give_up_at;
-        if !fresh && let Some(end) = delivery::overdue(delivery, &self.policy(start).await, now) {
-            return Err(end);
-        }
-        start.hot.message.body.clone().ok_or((EndState::Cancelled, Cause::Expunged))
+    /// Sends it and decides what the outcome means; `Err` if there was nothing to send.
+    async fn make(&self, start: &Start) -> Result<Made, Next> {
+        let body = self.sendable(start).await?;
+        let started_at = self.wall();
+        let signed = self.requests.build(&start.hot.message, &body, &start.endpoint, started_at);
+        failpoint::pass("attempt.before_send");
+        let outcome = self.parts.destination.deliver(signed.request).await;
+        failpoint::pass("attempt.after_response");
+        self.metrics.attempt(&outcome);
+        let settlement = self.judge(start, &outcome).await;
+        let (secrets, body_hash) = (signed.secrets, signed.body_hash);
+        Ok(Made { started_at, outcome, settlement, secrets, body_hash })
     }
 
-    async fn judge(&self, start: &Start, outcome: &Outcome, now: Timestamp) -> Settlement {
+    /// The body to send, or what becomes of the delivery without being sent.
+    async fn sendable(&self, start: &Start) -> Result<Body, Next> {
+        let (delivery, message) = (&start.hot.delivery, &start.hot.message);
+        let wall = self.wall();
+        let fresh = delivery.attempts == 0
+            && wall.since(message.created_at) < SURELY_FRESH
+            && wall < delivery.give_up_at;
+        if !fresh
+            && let Some((state, cause)) =
+                delivery::overdue(delivery, &self.policy(start).await, wall)
+        {
+            return Err(Next::End(state, cause));
+        }
+        if let Some(at) = message.deliver_at
+            && wall < at
+            && delivery.attempts == 0
+            && delivery.trigger == Trigger::Automatic
+        {
+            // The wall clock was set back: it is due by the engine's time, and not by the caller's.
+            return Err(Next::Retry(self.now().plus(at.since(wall))));
+        }
+        message.body.clone().ok_or(Next::End(EndState::Cancelled, Cause::Expunged))
+    }
+
+    /// Ages are judged by what the wall clock shows; the next try is due by the engine's time, which
+    /// is ahead of it after it was set back.
+    async fn judge(&self, start: &Start, outcome: &Outcome) -> Settlement {
         // A success asks nothing of the policy: the common case looks nothing up.
         let policy = match outcome.class {
             OutcomeClass::Success => Cow::Borrowed(&self.parts.options.policy),
             _ => Cow::Owned(self.policy(start).await),
         };
-        let delivery = &start.hot.delivery;
-        let since = start.first_failure_at;
-        delivery::settle(delivery, outcome, since, &policy, now, &*self.parts.entropy)
+        let (delivery, since) = (&start.hot.delivery, start.first_failure_at);
+        let (now, wall) = (self.now(), self.wall());
+        let entropy = &*self.parts.entropy;
+        let mut settled = delivery::settle(delivery, outcome, since, &policy, wall, entropy);
+        if let Next::Retry(due) = &mut settled.next {
+            *due = due.plus(now.since(wall));
+        }
+        settled
     }
 
     /// The endpoint's schedule, or else the event type's, or else the server's.
@@ -108,12 +155,6 @@ impl Engine {
             policy.schedule = schedule.clone();
         }
         policy
-    }
-
-    async fn end_unsent(self: Arc<Self>, start: Start, (state, cause): (EndState, Cause)) {
-        let (endpoint, probe) = (start.hot.delivery.endpoint, start.probe);
-        self.tell(|core, now| core.unstarted(endpoint, probe, now));
-        self.finish(start, None, Next::End(state, cause), Health::Same, Vec::new()).await;
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use domain::{
     clock::Timestamp,
     delivery::{Health, Pace},
-    id::{ApplicationId, DeliveryId, EndpointId, OrganizationId},
+    id::{ApplicationId, DeliveryId, EndpointId, MessageId, OrganizationId},
 };
 use publish::{ApplicationCatalogue, Catalogues, Hot, PreparedEndpoint};
 use store::{
@@ -20,6 +20,7 @@ use store::{
 use url::Url;
 
 use crate::{
+    budget::{Budget, Held},
     lane::{Lane, Readiness, Target, hot_bytes},
     options::DispatchOptions,
     timers::{Alarm, Timers},
@@ -46,6 +47,8 @@ pub struct Start {
     pub first_failure_at: Option<Timestamp>,
     /// Whether it is the breaker's probe.
     pub probe: bool,
+    /// What it takes of the budgets until it is settled.
+    pub held: Held,
 }
 
 /// A page to read.
@@ -81,7 +84,7 @@ pub struct Core {
     lanes: HashMap<EndpointId, Lane>,
     turns: Turns,
     timers: Timers,
-    in_flight: usize,
+    budget: Budget,
     hot_bytes: usize,
     page_queue: VecDeque<EndpointId>,
     page_queued: HashSet<EndpointId>,
@@ -115,12 +118,12 @@ impl Core {
     /// An engine without work.
     pub fn new(options: DispatchOptions, catalogues: Arc<Catalogues>) -> Self {
         Self {
+            budget: Budget::new(options.max_in_flight, options.in_flight_bytes),
             options,
             catalogues,
             lanes: HashMap::new(),
             turns: Turns::default(),
             timers: Timers::default(),
-            in_flight: 0,
             hot_bytes: 0,
             page_queue: VecDeque::new(),
             page_queued: HashSet::new(),
@@ -161,12 +164,6 @@ impl Core {
     /// that does not move gets half of it at most, and there is always some left for those that do.
     fn room(&self) -> usize {
         self.options.hot_bytes.saturating_sub(self.hot_bytes + self.page_bytes)
-    }
-
-    /// Whether attempts are getting scarce: then lanes of which nothing comes back must not take the
-    /// rest.
-    fn crowded(&self) -> bool {
-        self.in_flight > self.options.max_in_flight / 2
     }
 
     /// Does something to a lane that may change what it has in memory.
@@ -237,14 +234,15 @@ impl Core {
         now: Timestamp,
     ) {
         let Some(lane) = self.lanes.get_mut(&key.endpoint) else { return };
+        let was_paused = lane.paused;
         lane.target = match application {
             None => Target::Gone,
             Some(application) => {
-                self.turns.limit(key.app, application.application.throttle_rate);
+                self.turns.limit(key.app, application.application.throttle_rate, now);
                 match application.endpoint(key.endpoint).cloned() {
                     None => Target::Gone,
                     Some(prepared) => {
-                        lane.limit(prepared.endpoint.throttle_rate);
+                        lane.limit(prepared.endpoint.throttle_rate, now);
                         lane.first_failure_at = prepared.endpoint.first_failure_at;
                         lane.disabling = prepared.endpoint.disabled;
                         if prepared.endpoint.disabled {
@@ -256,6 +254,10 @@ impl Core {
                 }
             }
         };
+        lane.paused = matches!(lane.target, Target::Paused);
+        if was_paused && !lane.paused {
+            lane.begin_anew();
+        }
         self.review(key.endpoint, now);
     }
 
@@ -289,17 +291,24 @@ impl Core {
         }
     }
 
+    /// A started attempt came to nothing that can be written: its delivery stays out of the way until
+    /// the next start of the process, lest it be sent without end.
+    pub fn set_aside(&mut self, endpoint: EndpointId, held: Held, now: Timestamp) {
+        self.budget.release(held);
+        self.review(endpoint, now);
+    }
+
     /// What a delivery came to is on stable storage: `next` is its next due time, or when to look for
-    /// it where that is not known.
+    /// it where that is not known. `held` is what its attempt took.
     pub fn settled(
         &mut self,
         endpoint: EndpointId,
-        delivery: DeliveryId,
+        (delivery, held): (DeliveryId, Held),
         next: Option<Timestamp>,
         also_ended: &[DeliveryId],
         now: Timestamp,
     ) {
-        self.in_flight -= 1;
+        self.budget.release(held);
         self.on_lane(endpoint, |lane| {
             lane.left(delivery, next);
             for id in also_ended {
@@ -307,6 +316,18 @@ impl Core {
             }
         });
         self.review(endpoint, now);
+    }
+
+    /// A message's content was taken away: no attempt of it starts any more.
+    pub fn message_expunged(&mut self, app: ApplicationId, message: MessageId, now: Timestamp) {
+        let mut concerned: Vec<EndpointId> =
+            self.lanes.values().filter(|l| l.key.app == app).map(|l| l.key.endpoint).collect();
+        // A map's order must not show.
+        concerned.sort_unstable();
+        for endpoint in concerned {
+            self.on_lane(endpoint, |lane| lane.expunged(message));
+            self.review(endpoint, now);
+        }
     }
 
     /// Lets one of several attempts that end together disable the endpoint.
@@ -329,6 +350,8 @@ impl Core {
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return true };
         if changed {
             lane.first_failure_at = first_failure_at;
+            // What is being looked up may be from before.
+            lane.resolve_again |= lane.resolving;
         }
         lane.first_failure_at.is_some() == first_failure_at.is_some()
     }
@@ -349,7 +372,7 @@ impl Core {
 
     /// Attempts under way or being settled.
     pub fn in_flight(&self) -> usize {
-        self.in_flight
+        self.budget.attempts()
     }
 
     /// Sizes, for metrics.
@@ -358,7 +381,7 @@ impl Core {
             lanes: self.lanes.len(),
             held: self.lanes.values().filter(|lane| lane.is_held()).count(),
             ready: self.lanes.values().map(Lane::depth).sum(),
-            in_flight: self.in_flight,
+            in_flight: self.budget.attempts(),
             hot_bytes: self.hot_bytes,
         }
     }
@@ -399,7 +422,7 @@ impl Core {
     fn take_starts(&mut self, actions: &mut Actions, now: Timestamp) {
         while !self.stopping
             && self.unwritten == 0
-            && self.in_flight < self.options.max_in_flight
+            && self.budget.has_room()
             && actions.starts.len() < MAX_STARTS_PER_STEP
         {
             let (app, endpoint) = match self.turns.next(now) {
@@ -410,11 +433,11 @@ impl Core {
                 }
                 Turn::Nobody => break,
             };
-            let crowded = self.crowded();
+            let pressure = self.budget.pressure();
             let lane = self.lanes.get_mut(&endpoint);
             let ready = lane.as_ref().and_then(|lane| {
                 let Target::Open(application, prepared) = &lane.target else { return None };
-                let Readiness::Start { probe } = lane.gate(crowded, now) else { return None };
+                let Readiness::Start { probe } = lane.gate(pressure, now) else { return None };
                 Some((lane.next_cost()?, application.clone(), prepared.clone(), probe))
             });
             let (Some(lane), Some((cost, application, endpoint_now, probe))) = (lane, ready) else {
@@ -427,16 +450,19 @@ impl Core {
             }
             let hot = lane.start(now, probe).expect("it has a cost, so there is one");
             self.turns.took(app, now);
-            self.hot_bytes -= hot_bytes(&hot);
-            self.in_flight += 1;
+            let held = Held { bytes: hot_bytes(&hot), suspect: !lane.is_good() };
+            self.hot_bytes -= held.bytes;
+            self.budget.take(held);
             actions.starts.push(Start {
                 hot,
                 application,
                 endpoint: endpoint_now,
                 first_failure_at: lane.first_failure_at,
                 probe,
+                held,
             });
-            if lane.depth() == 0 || lane.gate(crowded, now) != (Readiness::Start { probe: false }) {
+            if lane.depth() == 0 || lane.gate(pressure, now) != (Readiness::Start { probe: false })
+            {
                 // The front of its tenant's lanes is another one now, unless it is the only one;
                 // either way `review` decides anew, and an enlisted lane is passed when its turn
                 // comes.
@@ -448,7 +474,7 @@ impl Core {
     fn take_pages(&mut self, actions: &mut Actions, now: Timestamp) {
         while !self.stopping && self.pages_running < self.options.concurrent_pages {
             let room = self.room();
-            if room == 0 && self.in_flight >= self.options.max_in_flight {
+            if room == 0 && !self.budget.has_room() {
                 break;
             }
             let Some(endpoint) = self.page_queue.pop_front() else { break };
@@ -471,7 +497,7 @@ impl Core {
 
     /// Looks at a lane after anything has happened to it: what it can start, read, or wait for.
     fn review(&mut self, endpoint: EndpointId, now: Timestamp) {
-        let crowded = self.crowded();
+        let pressure = self.budget.pressure();
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
         let has_work = lane.depth() > 0 || lane.next_due() < Timestamp::MAX;
         match lane.target {
@@ -508,7 +534,7 @@ impl Core {
             }
         }
         let mut look_again = if lane.next_due() > now { lane.next_due() } else { Timestamp::MAX };
-        match lane.gate(crowded, now) {
+        match lane.gate(pressure, now) {
             Readiness::Start { .. } => {
                 if lane.depth() > 0 {
                     self.turns.enlist(lane.key.app, endpoint);

@@ -12,7 +12,7 @@ use domain::{
     clock::{Clock, Timestamp},
     destination::Destination,
     entropy::Entropy,
-    id::{ApplicationId, EndpointId, OrganizationId},
+    id::{ApplicationId, EndpointId, MessageId, OrganizationId},
 };
 use parking_lot::Mutex;
 use publish::{Catalogues, Handover, Hot, Publisher};
@@ -205,5 +205,9 @@ impl Handover for EngineHandle {
     fn application_changed(&self, org: OrganizationId, app: ApplicationId) {
         self.0.tell(|core, now| core.application_changed(org, app, now));
         self.0.jobs.notify_one();
+    }
+
+    fn message_expunged(&self, _org: OrganizationId, app: ApplicationId, message: MessageId) {
+        self.0.tell(|core, now| core.message_expunged(app, message, now));
     }
 }

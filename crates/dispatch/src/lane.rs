@@ -11,7 +11,7 @@ use domain::{
     breaker::{Breaker, Permit},
     clock::Timestamp,
     delivery::{Pace, Trigger},
-    id::DeliveryId,
+    id::{DeliveryId, MessageId},
     throttle::Throttle,
     window::Window,
 };
@@ -19,6 +19,7 @@ use publish::{ApplicationCatalogue, Hot, PreparedEndpoint};
 use store::deliveries::{DueDelivery, DuePage, LaneKey};
 
 use crate::{
+    budget::Pressure,
     options::DispatchOptions,
     turns::{LIVE_COST, REPLAY_COST},
 };
@@ -28,6 +29,8 @@ use crate::{
 const STALL: Duration = Duration::from_secs(1);
 /// Fewest deliveries that a lane wants to have in memory, if it has as many.
 const MIN_PAGE_ROWS: usize = 32;
+/// A lane that waits for the engine to be less busy asks again after this.
+const PRESSED: Duration = Duration::from_millis(100);
 /// How long after its commit a delivery may still be handed over.
 const HANDOVER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -58,11 +61,24 @@ pub enum Readiness {
     Wait,
 }
 
+/// What a lane's last answer says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Nothing has come back yet.
+    Unknown,
+    /// It kept up.
+    Good,
+    /// It timed out, or was too much for it.
+    Bad,
+}
+
 /// A page that is being read.
 #[derive(Debug, Default)]
 struct Paging {
-    /// What was ended meanwhile, not by an attempt of its own: the page may still show it.
+    /// What left memory meanwhile: the page may still show it as it was.
     ended: HashSet<DeliveryId>,
+    /// Messages whose content was taken away meanwhile.
+    expunged: HashSet<MessageId>,
     /// The earliest due time noted meanwhile.
     noted: Option<Timestamp>,
 }
@@ -74,6 +90,8 @@ pub struct Lane {
     pub key: LaneKey,
     /// Its endpoint.
     pub target: Target,
+    /// Whether its endpoint was disabled when it was last looked up.
+    pub paused: bool,
     /// Whether its endpoint is being looked up.
     pub resolving: bool,
     /// Whether the endpoint was changed while it was being looked up: what is found may be old.
@@ -94,6 +112,7 @@ pub struct Lane {
     breaker: Breaker,
     throttle: Option<(u16, Throttle)>,
     last_answer: Timestamp,
+    standing: Standing,
     /// Whether anything has come back since it last stood still for longer than [`STALL`].
     proven: bool,
     paging: Option<Paging>,
@@ -110,6 +129,7 @@ impl Lane {
         Self {
             key,
             target: Target::Unknown,
+            paused: false,
             resolving: false,
             resolve_again: false,
             disabling: false,
@@ -123,6 +143,7 @@ impl Lane {
             breaker: Breaker::new(options.breaker),
             throttle: None,
             last_answer: Timestamp::EPOCH,
+            standing: Standing::Unknown,
             proven: false,
             paging: None,
             paged: HashMap::new(),
@@ -131,11 +152,11 @@ impl Lane {
     }
 
     /// Sets the endpoint's rate limit. An unchanged one keeps what it has counted.
-    pub fn limit(&mut self, rate: Option<u16>) {
+    pub fn limit(&mut self, rate: Option<u16>, now: Timestamp) {
         match (rate, &self.throttle) {
             (None, _) => self.throttle = None,
             (Some(rate), Some((old, _))) if *old == rate => {}
-            (Some(rate), _) => self.throttle = Some((rate, Throttle::new(rate))),
+            (Some(rate), _) => self.throttle = Some((rate, Throttle::new(rate, now))),
         }
     }
 
@@ -183,9 +204,9 @@ impl Lane {
         self.ready_bytes
     }
 
-    /// What the breaker and the limits say, whether or not there is something to start. `crowded`:
-    /// attempts are getting scarce over all lanes.
-    pub fn gate(&self, crowded: bool, now: Timestamp) -> Readiness {
+    /// What the breaker and the limits say, whether or not there is something to start. The more the
+    /// engine is pressed, the less is given to lanes from which little comes back.
+    pub fn gate(&self, pressure: Pressure, now: Timestamp) -> Readiness {
         if self.disabling {
             return Readiness::Wait;
         }
@@ -201,13 +222,25 @@ impl Lane {
             return Readiness::At(at);
         }
         let stalled = self.running > 0 && now.since(self.last_answer) > STALL;
-        let window = self.window.size();
-        let room = match stalled {
-            _ if crowded && (stalled || !self.proven) => 1,
-            true => window.min(self.first_window.size()),
-            false => window,
+        let window = match stalled {
+            true => self.window.size().min(self.first_window.size()),
+            false => self.window.size(),
         };
-        if self.running < room { Readiness::Start { probe } } else { Readiness::Wait }
+        let room = match self.standing {
+            _ if pressure == Pressure::Low => window,
+            Standing::Good if !stalled && self.proven => window,
+            Standing::Good if !stalled => 1,
+            Standing::Unknown if !stalled && pressure < Pressure::Jammed => 1,
+            _ if pressure < Pressure::Tight => 1,
+            _ => 0,
+        };
+        if self.running < room {
+            Readiness::Start { probe }
+        } else if self.running < window {
+            Readiness::At(now.plus(PRESSED))
+        } else {
+            Readiness::Wait
+        }
     }
 
     /// What starting the next delivery costs; `None` if nothing waits in memory.
@@ -245,6 +278,10 @@ impl Lane {
         self.running -= 1;
         self.last_answer = now;
         self.proven = true;
+        self.standing = match pace {
+            Pace::Faster | Pace::Same | Pace::Failing => Standing::Good,
+            Pace::Slower => Standing::Bad,
+        };
         match pace {
             Pace::Faster => {
                 self.window.success(full);
@@ -264,6 +301,13 @@ impl Lane {
             // It is back: what its window shrank to while it was down says nothing any more.
             self.window = self.first_window.clone();
         }
+    }
+
+    /// It begins anew, after it was paused: what it had earned before says nothing any more.
+    pub fn begin_anew(&mut self) {
+        self.window = self.first_window.clone();
+        self.standing = Standing::Unknown;
+        self.proven = false;
     }
 
     /// A started attempt was never sent.
@@ -291,6 +335,9 @@ impl Lane {
     /// A delivery left memory: it ended, or waits in the store (`next`) for another try.
     pub fn left(&mut self, id: DeliveryId, next: Option<Timestamp>) {
         self.in_memory.remove(&id);
+        if let Some(paging) = &mut self.paging {
+            paging.ended.insert(id);
+        }
         if let Some(due) = next {
             self.note_due(due);
         }
@@ -304,6 +351,22 @@ impl Lane {
         let at = self.ready.iter().position(|hot| hot.delivery.id == id);
         if let Some(hot) = at.and_then(|at| self.ready.remove(at)) {
             self.in_memory.remove(&id);
+            self.ready_bytes -= hot_bytes(&hot);
+        }
+    }
+
+    /// A message's content was taken away: what waits of it in memory is let go.
+    pub fn expunged(&mut self, message: MessageId) {
+        if let Some(paging) = &mut self.paging {
+            paging.expunged.insert(message);
+        }
+        let (gone, rest) = std::mem::take(&mut self.ready)
+            .into_iter()
+            .partition(|hot: &Hot| hot.delivery.message == message);
+        self.ready = rest;
+        let gone: VecDeque<Hot> = gone;
+        for hot in gone {
+            self.in_memory.remove(&hot.delivery.id);
             self.ready_bytes -= hot_bytes(&hot);
         }
     }
@@ -339,6 +402,7 @@ impl Lane {
         for DueDelivery { delivery, message } in page.due {
             let (id, due, untried) = (delivery.id, delivery.due, delivery.attempts == 0);
             if !paging.ended.contains(&id)
+                && !paging.expunged.contains(&delivery.message)
                 && self.push(Hot { delivery, message })
                 && untried
                 && fresh(due)
@@ -367,6 +431,11 @@ impl Lane {
             && self.next_due == Timestamp::MAX
             && !self.breaker.is_open()
             && self.throttle.as_ref().is_none_or(|(_, t)| t.ready_at(now).is_ok())
+    }
+
+    /// Whether its endpoint kept up when it last answered.
+    pub fn is_good(&self) -> bool {
+        self.standing == Standing::Good
     }
 
     /// Whether the breaker holds it.

@@ -7,6 +7,7 @@
 //! What is in memory is a cache of the due index: losing it costs latency, never a delivery.
 
 mod attempt;
+mod budget;
 mod core;
 mod engine;
 mod housekeeping;

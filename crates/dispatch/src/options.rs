@@ -11,6 +11,9 @@ use domain::{
 pub struct DispatchOptions {
     /// Most attempts under way or waiting for their outcome to be stored, over all lanes.
     pub max_in_flight: usize,
+    /// Most bytes of payload under way, over all lanes: bounds memory where bodies are large and
+    /// receivers slow.
+    pub in_flight_bytes: usize,
     /// Most deliveries of one lane that wait in memory; the rest waits in the store.
     pub lane_queue: usize,
     /// Most bytes of payload that wait in memory, over all lanes.
@@ -41,6 +44,7 @@ impl Default for DispatchOptions {
     fn default() -> Self {
         Self {
             max_in_flight: 4_096,
+            in_flight_bytes: 128 * 1024 * 1024,
             lane_queue: 512,
             hot_bytes: 64 * 1024 * 1024,
             idle_lanes: 10_000,

@@ -1,9 +1,10 @@
 //! Reading what the core asks for.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use domain::name::Ref;
-use store::deliveries::LaneKey;
+use futures_util::FutureExt;
+use store::{StoreError, deliveries::LaneKey};
 use tokio::time::sleep;
 
 use crate::{core::PageOrder, engine::Engine};
@@ -57,7 +58,7 @@ impl Engine {
     }
 
     pub(crate) async fn read_page(self: Arc<Self>, order: PageOrder) {
-        let page = self.parts.store.due(order.lane, order.limits, order.skip).await;
+        let page = caught(self.parts.store.due(order.lane, order.limits, order.skip)).await;
         let page = page
             .inspect_err(|error| {
                 tracing::warn!(%error, endpoint = %order.lane.endpoint,
@@ -68,7 +69,8 @@ impl Engine {
     }
 
     pub(crate) async fn resolve(self: Arc<Self>, key: LaneKey) {
-        let found = self.parts.catalogues.application(key.org, &Ref::Id(key.app)).await;
+        let application = Ref::Id(key.app);
+        let found = caught(self.parts.catalogues.application(key.org, &application)).await;
         if let Err(error) = &found {
             tracing::warn!(%error, endpoint = %key.endpoint, "endpoint could not be read");
         }
@@ -88,4 +90,10 @@ impl Engine {
             }
         }
     }
+}
+
+/// A panic is an error like others: whoever waits for the answer gets one.
+async fn caught<T>(reading: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let read = AssertUnwindSafe(reading).catch_unwind().await;
+    read.unwrap_or_else(|_| Err(StoreError::Internal("reading panicked".into())))
 }

@@ -8,7 +8,7 @@ use domain::{
     delivery::{Health, Next},
     operational::OperationalEvent,
 };
-use publish::Hot;
+use publish::{Hot, PublishError};
 use store::{
     StoreError,
     deliveries::{Settle, Settled},
@@ -19,6 +19,10 @@ use tokio::time::sleep;
 
 use crate::{core::Start, engine::Engine};
 
+/// How often the messages that an outcome causes are tried to be made, before it is written without.
+const MOST_UNTOLD: u32 = 5;
+/// How often an outcome may be refused for its own fault, before it is given up.
+const MOST_REFUSED: u32 = 8;
 /// First and longest wait before a write is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -35,7 +39,10 @@ impl Engine {
     ) {
         let delivery = start.hot.delivery.clone();
         let mut settle = Settle { delivery, attempt, next, health, messages: Vec::new() };
-        let settled = self.write(&start, &events, &mut settle).await;
+        let Some(settled) = self.write(&start, &events, &mut settle).await else {
+            let (endpoint, held) = (settle.delivery.endpoint, start.held);
+            return self.tell(|core, now| core.set_aside(endpoint, held, now));
+        };
         failpoint::pass("settle.after_commit");
         self.metrics.settled(next, &settled);
         self.health_settled(&settle, settled.health_changed);
@@ -47,32 +54,55 @@ impl Engine {
                 Next::End(..) => None,
             };
             let Settle { delivery, .. } = &settle;
-            core.settled(delivery.endpoint, delivery.id, look, &settled.also_ended, now);
+            let held = (delivery.id, start.held);
+            core.settled(delivery.endpoint, held, look, &settled.also_ended, now);
         });
         if !settle.messages.is_empty() {
             self.hand_over_caused(&start, &events, settle.messages, &settled.published).await;
         }
     }
 
-    /// Writes until it is written. A process that ends before makes the attempt again.
+    /// Writes until it is written. A process that ends before makes the attempt again. `None` if the
+    /// store refuses this one for good, which must not keep the others.
     async fn write(
         self: &Arc<Self>,
         start: &Start,
         events: &[OperationalEvent],
         settle: &mut Settle,
-    ) -> Settled {
+    ) -> Option<Settled> {
         let mut wait = RETRY.0;
+        let (mut untold, mut refused) = (0, 0);
         let mut stuck = false;
-        loop {
-            let error = match self.try_write(start, events, settle).await {
-                Ok(settled) => {
-                    if stuck {
-                        self.tell(|core, _| core.unwritten(false));
+        let written = loop {
+            // Made once: what is tried again after an unknown outcome must be the same messages.
+            if settle.messages.is_empty() && !events.is_empty() && untold < MOST_UNTOLD {
+                match self.operational_messages(start, events).await {
+                    Ok(messages) => settle.messages = messages,
+                    Err(error) => {
+                        untold += 1;
+                        if untold == MOST_UNTOLD {
+                            lost(events, &error);
+                        } else {
+                            sleep(wait).await;
+                        }
+                        continue;
                     }
-                    return settled;
                 }
+            }
+            failpoint::pass("settle.before_commit");
+            let error = match self.parts.store.settle(vec![settle.clone()]).await {
+                Ok(settled) => break Some(settled.into_iter().next().unwrap_or_default()),
                 Err(error) => error,
             };
+            if matches!(error, StoreError::Internal(_) | StoreError::Corrupt(_)) {
+                refused += 1;
+                if refused == MOST_REFUSED {
+                    tracing::error!(%error, delivery = %settle.delivery.id,
+                        "the outcome of an attempt is refused; its delivery is set aside until the \
+                         next start");
+                    break None;
+                }
+            }
             if !stuck {
                 stuck = true;
                 self.tell(|core, _| core.unwritten(true));
@@ -82,22 +112,11 @@ impl Engine {
             }
             sleep(wait).await;
             wait = (wait * 2).min(RETRY.1);
+        };
+        if stuck {
+            self.tell(|core, _| core.unwritten(false));
         }
-    }
-
-    async fn try_write(
-        &self,
-        start: &Start,
-        events: &[OperationalEvent],
-        settle: &mut Settle,
-    ) -> Result<Settled, StoreError> {
-        // Made once: what is tried again after an unknown outcome must be the same messages.
-        if settle.messages.is_empty() && !events.is_empty() {
-            settle.messages = self.operational_messages(start, events).await?;
-        }
-        failpoint::pass("settle.before_commit");
-        let settled = self.parts.store.settle(vec![settle.clone()]).await?;
-        Ok(settled.into_iter().next().unwrap_or_default())
+        written
     }
 
     async fn operational_messages(
@@ -134,7 +153,11 @@ impl Engine {
                         .map(|delivery| Hot { delivery, message: new.message.clone() }),
                 ),
                 Published::Stale => stale = true,
-                _ => {}
+                Published::Repeated(_) | Published::EventIdTaken(_) => {}
+                Published::OverQuota | Published::NotFound => {
+                    tracing::warn!(event = %new.message.event_type, result = ?published,
+                        "an operational webhook was not taken");
+                }
             }
         }
         self.tell(|core, now| core.hand_over(hot, now));
@@ -148,8 +171,8 @@ impl Engine {
                     start.hot.message.event_id.as_ref(),
                 )
                 .await;
-            if let Err(error) = told {
-                tracing::warn!(%error, event = event.event_type(), "an operational webhook is lost");
+            if let Err(PublishError::Store(error)) = told {
+                lost(std::slice::from_ref(event), &error);
             }
         }
     }
@@ -177,5 +200,12 @@ impl Engine {
         if disabled || !as_known {
             self.tell(|core, now| core.endpoint_changed(delivery.endpoint, now));
         }
+    }
+}
+
+fn lost(events: &[OperationalEvent], error: &StoreError) {
+    for event in events {
+        metrics::counter!("hookwright_operational_webhooks_lost_total").increment(1);
+        tracing::error!(%error, event = event.event_type(), "an operational webhook is lost");
     }
 }

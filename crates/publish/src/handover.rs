@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::{
     delivery::Delivery,
-    id::{ApplicationId, EndpointId, OrganizationId},
+    id::{ApplicationId, EndpointId, MessageId, OrganizationId},
     message::Message,
 };
 
@@ -28,4 +28,7 @@ pub trait Handover: Send + Sync {
 
     /// An application was changed or deleted, or there is a new task to run.
     fn application_changed(&self, org: OrganizationId, app: ApplicationId);
+
+    /// A message's content was taken away: it is not sent any more.
+    fn message_expunged(&self, org: OrganizationId, app: ApplicationId, message: MessageId);
 }

@@ -25,7 +25,9 @@ async fn arrives_at_once_signed_by_every_valid_secret() {
     let endpoint = world
         .endpoint(&app, "one.test", |e| {
             e.secrets = secrets.clone();
-            e.headers = [("x-own".to_owned(), "its own".to_owned())].into();
+            e.headers = [("x-own", "its own"), ("Accept", "application/json")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into();
         })
         .await;
     let published_at = Instant::now();
@@ -39,6 +41,9 @@ async fn arrives_at_once_signed_by_every_valid_secret() {
     assert_eq!(arrival.request.app, app.id);
     assert_eq!(arrival.header("content-type"), "application/json");
     assert_eq!(arrival.header("x-own"), "its own");
+    let headers = arrival.request.headers.iter();
+    let accepts = headers.filter(|(name, _)| name.eq_ignore_ascii_case("accept"));
+    assert_eq!(accepts.map(|(_, value)| &**value).collect::<Vec<_>>(), ["application/json"]);
     assert_eq!(arrival.header("webhook-id"), message.id.to_string());
     let timestamp = message.created_at;
     assert_eq!(arrival.header("webhook-timestamp"), timestamp.as_secs().to_string());

@@ -1,6 +1,6 @@
 //! An endpoint's health, and what operators are told of it.
 
-use domain::{application::Application, endpoint::Endpoint, id::OrganizationId};
+use domain::{application::Application, delivery::Trigger, endpoint::Endpoint, id::OrganizationId};
 
 use crate::harness::{Answer, HOUR, SEC, World, schedule};
 
@@ -162,4 +162,50 @@ async fn what_operators_are_told_is_committed_with_its_cause() {
     assert_eq!(kinds(&world), ["message.attempt.exhausted"; 2], "made once, sent again");
     let ids: Vec<_> = world.receivers.at("ops.test").iter().map(|a| a.message).collect();
     assert_eq!(ids[0], ids[1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_told_is_not_waited_for() {
+    let world = World::new(|options| options.policy.schedule = schedule(&[]));
+    let (app, _) = one(&world).await;
+    world.receivers.always("one.test", Answer::status(500));
+    world.send(&app).await;
+    world.drained(SEC).await;
+    let before = kinds(&world);
+    world.publisher.catalogues().organization_changed(OrganizationId::management());
+    world.store.fail("load_organization");
+    world.send(&app).await;
+    world.drained(10 * SEC).await;
+    assert_eq!(kinds(&world), before, "its outcome is on record all the same");
+    world.store.heal();
+    world.send(&app).await;
+    world.drained(10 * SEC).await;
+    assert_eq!(kinds(&world).len(), before.len() + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_a_first_failure_overtakes_is_made_again() {
+    let world = World::new(|options| {
+        options.policy.disable_after = Some(HOUR);
+        options.policy.schedule = schedule(&[1, 1, 1]);
+    });
+    let (app, endpoint) = one(&world).await;
+    world.receivers.on("one.test", |nth| {
+        // Slow to fail, then well for a day, then it fails once.
+        let status = if nth == 0 || nth == 3 { 500 } else { 200 };
+        Answer::status(status).after(if nth == 0 { SEC } else { SEC / 100 })
+    });
+    let message = world.send(&app).await;
+    world.pass(SEC / 10).await;
+    world.store.hold("load_application");
+    world.change(&endpoint, |e| e.description = "edited".into()).await;
+    world.resend(&message, &endpoint, Trigger::Replay).await;
+    world.pass(2 * SEC).await;
+    world.store.let_go();
+    world.drained(HOUR).await;
+    assert_eq!(world.stored(&endpoint).await.first_failure_at, None, "it has recovered");
+    world.pass(2 * HOUR).await;
+    world.send(&app).await;
+    world.drained(HOUR).await;
+    assert!(!world.stored(&endpoint).await.disabled, "one failure after a day");
 }

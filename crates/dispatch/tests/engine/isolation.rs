@@ -161,3 +161,57 @@ async fn a_slow_endpoint_with_big_messages_leaves_memory_to_others() {
     world.drained(HOUR).await;
     world.receivers.assert_no_duplicates();
 }
+
+#[tokio::test(start_paused = true)]
+async fn more_that_hang_than_there_are_places_leave_some_to_the_healthy() {
+    let mut world = World::new(|options| options.max_in_flight = 64);
+    for n in 0..200 {
+        let app = world.application(|_| {}).await;
+        let host = format!("e{n}.test");
+        world.endpoint(&app, &host, |_| {}).await;
+        world.receivers.always(&host, Answer::hang());
+        world.send_many(&app, 30).await;
+    }
+    // Known to hang by now, and due again after a crash.
+    world.pass(60 * SEC).await;
+    let app = world.application(|_| {}).await;
+    world.endpoint(&app, "healthy.test", |_| {}).await;
+    world.receivers.always("healthy.test", Answer::ok().after(5 * MS));
+    let mut sent = 0;
+    for crash in [false, true] {
+        if crash {
+            world.crash();
+            world.pass(60 * SEC).await;
+        }
+        world.send(&app).await;
+        sent += 1;
+        world.arrivals(16 * SEC, "healthy.test", sent).await;
+        for _ in 0..100 {
+            let began = Instant::now();
+            world.send(&app).await;
+            sent += 1;
+            let last = world.arrivals(SEC, "healthy.test", sent).await;
+            assert!(last.at - began <= 6 * MS, "{:?}", last.at - began);
+            world.pass(200 * MS).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn big_bodies_under_way_stay_in_bounds() {
+    let world = World::new(|options| options.in_flight_bytes = 1024 * 1024);
+    for n in 0..20 {
+        let app = world.application(|_| {}).await;
+        let host = format!("e{n}.test");
+        world.endpoint(&app, &host, |_| {}).await;
+        world.receivers.always(&host, Answer::ok().after(SEC));
+        world.publish(&app, vec![world.draft(vec![b' '; 100 * 1024]); 10]).await;
+    }
+    let mut most = 0;
+    while !world.idle().await {
+        most = most.max(world.engine.depths().in_flight);
+        world.pass(50 * MS).await;
+    }
+    assert!((8..=11).contains(&most), "{most} under way");
+    world.receivers.assert_no_duplicates();
+}

@@ -94,6 +94,36 @@ async fn a_recovery_that_is_interrupted_goes_on_and_repeats_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn recover_does_not_wait_for_the_schedule() {
+    let world = World::new(|_| {});
+    let app = world.application(|_| {}).await;
+    let endpoint =
+        world.endpoint(&app, "one.test", |e| e.retry_schedule = Some(schedule(&[36_000])));
+    let endpoint = endpoint.await;
+    world.receivers.always("one.test", Answer::status(400));
+    let message = world.send(&app).await;
+    world.arrivals(SEC, "one.test", 1).await;
+    world.pass(SEC).await;
+    world.receivers.always("one.test", Answer::ok());
+    let id = recover(&world, &endpoint).await;
+    // The replay arrives, and that ends what was to be tried again.
+    world.drained(60 * SEC).await;
+    assert_eq!(task(&world, id).await.done, 1);
+    assert_eq!(world.receivers.total(), 2);
+    let ends = world.records(&message, &endpoint).await.into_iter().map(|r| (r.trigger, r.end));
+    let arrived = |cause| Some((EndState::Succeeded, cause));
+    let mut ends: Vec<_> = ends.collect();
+    ends.sort_by_key(|(trigger, _)| *trigger as u8);
+    assert_eq!(
+        ends,
+        [
+            (Trigger::Automatic, arrived(Cause::ResendSucceeded)),
+            (Trigger::Replay, arrived(Cause::Delivered)),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn recovering_a_deleted_endpoint_fails() {
     let world = World::new(|_| {});
     let (_, endpoint, _) = failed(&world, 10).await;

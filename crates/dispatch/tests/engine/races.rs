@@ -56,6 +56,8 @@ async fn run(seed: u64, longest_call: Duration) {
         let superseded = attempts.iter().filter(|a| a.superseded).count();
         assert_eq!(superseded, 0, "seed {seed}: sent although it had moved on");
     }
+    // Its clock would tick on beside the next one's.
+    assert_eq!(world.engine.stop().await, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,5 +134,7 @@ async fn a_first_failure_and_a_recovery_that_cross_are_told_apart() {
         world.send(&app).await;
         world.drained(HOUR).await;
         assert!(!world.stored(&endpoint).await.disabled, "seed {seed}");
+        // Its clock would tick on beside the next one's.
+        assert_eq!(world.engine.stop().await, 0);
     }
 }

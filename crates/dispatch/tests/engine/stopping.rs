@@ -1,8 +1,9 @@
 //! Stopping, and clocks that jump.
 
+use domain::delivery::{Cause, EndState};
 use tokio::time::Instant;
 
-use crate::harness::{Answer, HOUR, MS, SEC, World};
+use crate::harness::{Answer, HOUR, MS, SEC, World, schedule};
 
 #[tokio::test(start_paused = true)]
 async fn stopping_waits_for_what_is_under_way_and_starts_nothing() {
@@ -78,4 +79,39 @@ async fn a_wall_clock_that_jumps_delays_nothing() {
         let paced = world.arrivals(HOUR, "paced.test", 6).await;
         assert!(paced.at - began <= 3 * SEC, "{jump} s: {:?}", paced.at - began);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_is_set_back_ends_nothing_early() {
+    // The engine's time stays ahead of the wall clock by three days; what is new is not three days old.
+    let world = World::new(|options| options.policy.schedule = schedule(&[5, 5]));
+    let app = world.application(|_| {}).await;
+    let endpoint = world.endpoint(&app, "one.test", |_| {}).await;
+    world.receivers.on("one.test", |nth| Answer::status(if nth == 0 { 500 } else { 200 }));
+    world.pass(SEC).await;
+    world.clock.set_by(-3 * 24 * 3_600);
+    let mut draft = world.draft("{}");
+    draft.retention = Some(HOUR);
+    let began = Instant::now();
+    let message = world.publish(&app, vec![draft]).await.remove(0);
+    let second = world.arrivals(HOUR, "one.test", 2).await;
+    assert_eq!((second.at - began).as_secs(), 5, "by its schedule");
+    world.drained(SEC).await;
+    let end = world.end(&message, &endpoint).await;
+    assert_eq!(end, Some((EndState::Succeeded, Cause::Delivered)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_is_set_back_sends_nothing_before_its_time() {
+    let world = World::new(|_| {});
+    let app = world.application(|_| {}).await;
+    world.endpoint(&app, "one.test", |_| {}).await;
+    world.pass(SEC).await;
+    world.clock.set_by(-3_600);
+    let began = Instant::now();
+    let mut draft = world.draft("{}");
+    draft.deliver_at = Some(world.now().plus(600 * SEC));
+    world.publish(&app, vec![draft]).await;
+    let came = world.arrivals(HOUR, "one.test", 1).await;
+    assert_eq!((came.at - began).as_secs(), 600);
 }

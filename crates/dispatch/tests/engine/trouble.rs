@@ -110,3 +110,38 @@ async fn what_cannot_be_read_is_read_again() {
         world.drained(SEC).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_panics_is_set_aside_and_leaves_its_place() {
+    let mut world = World::new(|options| options.max_in_flight = 4);
+    let app = world.application(|_| {}).await;
+    world.endpoint(&app, "one.test", |_| {}).await;
+    world.receivers.on("one.test", |nth| if nth < 8 { Answer::panics() } else { Answer::ok() });
+    world.send_many(&app, 20).await;
+    world.pass(HOUR).await;
+    assert_eq!(world.receivers.total(), 20, "the others go on");
+    assert_eq!(world.pending().await, 8);
+    assert_eq!(world.engine.depths().in_flight, 0);
+    world.restart().await;
+    world.drained(HOUR).await;
+    assert_eq!(world.receivers.total(), 28, "and these once more, after a start");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_is_refused_for_good_does_not_stop_the_others() {
+    let mut world = World::new(|_| {});
+    let app = world.application(|_| {}).await;
+    world.endpoint(&app, "one.test", |_| {}).await;
+    world.store.refuse("settle");
+    world.send(&app).await;
+    world.pass(60 * SEC).await;
+    assert_eq!(world.receivers.total(), 1, "it is not sent without end");
+    world.store.heal();
+    world.send(&app).await;
+    world.pass(HOUR).await;
+    assert_eq!(world.receivers.total(), 2);
+    assert_eq!(world.pending().await, 1);
+    world.crash();
+    world.drained(HOUR).await;
+    assert_eq!(world.receivers.total(), 3);
+}

@@ -49,6 +49,7 @@ pub struct Answer {
     after: Duration,
     retry_after: Option<Duration>,
     timed_out: bool,
+    panics: bool,
 }
 
 impl Answer {
@@ -61,7 +62,13 @@ impl Answer {
             after: Duration::ZERO,
             retry_after: None,
             timed_out: false,
+            panics: false,
         }
+    }
+
+    /// The way there panics: a bug of ours.
+    pub fn panics() -> Self {
+        Self { panics: true, ..Self::ok() }
     }
 
     /// 200, at once.
@@ -197,6 +204,7 @@ impl Destination for Wire {
             let began = Instant::now();
             let deadline = request.deadline;
             let (host, answer) = self.receivers.arrive(request);
+            assert!(!answer.panics, "made so by a test");
             sleep(answer.after.min(deadline)).await;
             self.dead.check().await;
             self.receivers.leave(&host);

@@ -65,6 +65,7 @@ struct Mood {
     /// The longest that a call takes on its way in and on its way out, and by what chance.
     slow: Option<(SeededEntropy, Duration)>,
     failing: HashSet<&'static str>,
+    refusing: HashSet<&'static str>,
     losing: HashSet<&'static str>,
     /// A call whose answer is on its way until it is let go.
     held: Option<&'static str>,
@@ -95,9 +96,16 @@ impl TestStore {
         self.mood.lock().failing.insert(call);
     }
 
-    /// What failed works again.
+    /// This call is refused for its own fault until it is healed, and changes nothing.
+    pub fn refuse(&self, call: &'static str) {
+        self.mood.lock().refusing.insert(call);
+    }
+
+    /// What failed or was refused works again.
     pub fn heal(&self) {
-        self.mood.lock().failing.clear();
+        let mut mood = self.mood.lock();
+        mood.failing.clear();
+        mood.refusing.clear();
     }
 
     /// The next such call is done, and its answer is lost.
@@ -126,6 +134,9 @@ impl TestStore {
         self.linger().await;
         if self.mood.lock().failing.contains(call) {
             return Err(StoreError::Unavailable("made so by a test".into()));
+        }
+        if self.mood.lock().refusing.contains(call) {
+            return Err(StoreError::Internal("made so by a test".into()));
         }
         Ok(())
     }
