@@ -34,6 +34,8 @@ const LAST_FRAMES: u32 = 512;
 const MOST_FRAMES: u32 = 48_000;
 /// Frames after which it tries again, where a reader of an old state kept the log.
 const TRY_AGAIN_FRAMES: u32 = 4_096;
+/// Wait between rounds of which one brought nothing: a reader of an old state holds the log.
+const HELD_UP: Duration = Duration::from_millis(100);
 /// The disk is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -141,11 +143,15 @@ impl Drop for Keeper {
 }
 
 fn run(conn: &Connection, room: &Room, checkpoints: &Checkpoints) {
+    // Frames left by the round before, while there is more to copy.
+    let mut left_before = None;
+    let mut held_up = false;
     loop {
         let wanted = {
             let mut state = checkpoints.state.lock();
-            if !state.wanted && !state.stopping {
-                checkpoints.wake.wait_for(&mut state, LOOK_EVERY);
+            if !state.stopping && (!state.wanted || held_up) {
+                let wait = if state.wanted { HELD_UP } else { LOOK_EVERY };
+                checkpoints.wake.wait_for(&mut state, wait);
             }
             if state.stopping {
                 return;
@@ -157,10 +163,15 @@ fn run(conn: &Connection, room: &Room, checkpoints: &Checkpoints) {
             continue;
         }
         match checkpoint(conn, "PASSIVE") {
-            Ok(left) if left > LAST_FRAMES => continue,
+            Ok(left) if left > LAST_FRAMES => {
+                held_up = left_before.is_some_and(|before| left >= before);
+                left_before = Some(left);
+                continue;
+            }
             Ok(_) => checkpoints.finish.store(true, Ordering::Relaxed),
             Err(error) => checkpoints.failed(&error),
         }
+        (left_before, held_up) = (None, false);
         checkpoints.state.lock().wanted = false;
     }
 }

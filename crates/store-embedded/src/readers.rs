@@ -4,6 +4,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{
         Arc,
@@ -126,7 +127,10 @@ fn run(conn: &Connection, shared: &Shared, deadline: &AtomicU64, clock: &dyn Clo
             }
         };
         deadline.store(micros(clock.monotonic() + MOST_TIME), Ordering::Relaxed);
-        read(conn);
+        // A panic is its caller's alone: dropping the rest of it answers him.
+        if catch_unwind(AssertUnwindSafe(|| read(conn))).is_err() {
+            tracing::error!("a read of the store panicked");
+        }
     }
 }
 

@@ -32,12 +32,24 @@ const LOOK_AHEAD: usize = 8;
 /// Where the last steps ended.
 #[derive(Default)]
 pub(crate) struct Sweeper {
+    /// What this sweep has been through already, while others of it have more to do.
+    done: Done,
     /// Bodies being removed: the end of those, and how far their pending deliveries have ended.
     expiring: Option<(Timestamp, DuePlace)>,
     messages: Place,
     attempts: Place,
     claims: [u8; 16],
     responses: [u8; 16],
+}
+
+/// Parts of a sweep that are at their end.
+#[derive(Clone, Copy, Default)]
+struct Done {
+    payloads: bool,
+    messages: bool,
+    attempts: bool,
+    claims: bool,
+    responses: bool,
 }
 
 /// A place in `due`.
@@ -68,25 +80,43 @@ impl Sweeper {
         limits: RetentionLimits,
     ) -> Result<Swept, StoreError> {
         let mut swept = Swept::default();
-        self.payloads(readers, writer, limits, &mut swept).await?;
-        self.messages(readers, writer, limits, &mut swept).await?;
-        self.attempts(readers, writer, limits, &mut swept).await?;
-        for table in [Keyed::Claims, Keyed::Responses] {
-            self.keyed(table, readers, writer, limits, &mut swept).await?;
+        let done = self.done;
+        if !done.payloads {
+            self.done.payloads = !self.payloads(readers, writer, limits, &mut swept).await?;
         }
-        tokens(readers, writer, limits.now).await?;
+        if !done.messages {
+            self.done.messages = !self.messages(readers, writer, limits, &mut swept).await?;
+        }
+        if !done.attempts {
+            self.done.attempts = !self.attempts(readers, writer, limits, &mut swept).await?;
+        }
+        if !done.claims {
+            let more = self.keyed(Keyed::Claims, readers, writer, limits, &mut swept).await?;
+            self.done.claims = !more;
+        }
+        if !done.responses {
+            let more = self.keyed(Keyed::Responses, readers, writer, limits, &mut swept).await?;
+            self.done.responses = !more;
+        }
+        swept.more = tokens(readers, writer, limits).await?;
         swept.more |= records(readers, writer, limits).await?;
+        let Done { payloads, messages, attempts, claims, responses } = self.done;
+        swept.more |= !(payloads && messages && attempts && claims && responses);
+        if !swept.more {
+            // The next one begins anew.
+            self.done = Done::default();
+        }
         Ok(swept)
     }
 
-    /// Bodies whose minute of expiry is over.
+    /// Bodies whose minute of expiry is over. Whether there are more.
     async fn payloads(
         &mut self,
         readers: &Readers,
         writer: &Writer,
         limits: RetentionLimits,
         swept: &mut Swept,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let RetentionLimits { now, rows, .. } = limits;
         let (end, place) = match self.expiring {
             Some(expiring) => expiring,
@@ -95,7 +125,7 @@ impl Sweeper {
                 let end = Timestamp::from_secs(now.as_secs()).minus(minute);
                 let first = tx::payload_minute(end).0;
                 if !readers.read(move |conn| has_payload_below(conn, first)).await? {
-                    return Ok(());
+                    return Ok(false);
                 }
                 (end, DuePlace { lane: -1, ..DuePlace::default() })
             }
@@ -108,18 +138,16 @@ impl Sweeper {
         }
         if let Some(next) = next {
             self.expiring = Some((end, next));
-            swept.more = true;
-            return Ok(());
+            return Ok(true);
         }
         // Nothing pending points there any more.
         let first = tx::payload_minute(end).0;
         let removed = writer.write(label(rows), move |tx| remove_payloads(tx, first, rows)).await?;
         swept.payloads += removed;
         let more = removed == rows;
-        swept.more |= more;
         let end_of_due = DuePlace { lane: i64::MAX, ..DuePlace::default() };
         self.expiring = more.then_some((end, end_of_due));
-        Ok(())
+        Ok(more)
     }
 
     async fn messages(
@@ -128,15 +156,14 @@ impl Sweeper {
         writer: &Writer,
         limits: RetentionLimits,
         swept: &mut Swept,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let (from, rows) = (self.messages, limits.rows);
         let end = *MessageId::floor(limits.history_before).raw();
         let (old, next) =
             readers.read(move |conn| find_old_messages(conn, from, end, rows)).await?;
         self.messages = next.unwrap_or_default();
-        swept.more |= next.is_some();
         if old.is_empty() {
-            return Ok(());
+            return Ok(next.is_some());
         }
         let removed = writer
             .write(label(old.len()), move |tx| {
@@ -150,7 +177,7 @@ impl Sweeper {
         swept.messages += removed.messages;
         swept.deliveries += removed.deliveries;
         swept.payloads += removed.payloads;
-        Ok(())
+        Ok(next.is_some())
     }
 
     async fn attempts(
@@ -159,15 +186,14 @@ impl Sweeper {
         writer: &Writer,
         limits: RetentionLimits,
         swept: &mut Swept,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let (from, rows) = (self.attempts, limits.rows);
         let end = *AttemptId::floor(limits.history_before).raw();
         let (old, next) =
             readers.read(move |conn| find_old_attempts(conn, from, end, rows)).await?;
         self.attempts = next.unwrap_or_default();
-        swept.more |= next.is_some();
         if old.is_empty() {
-            return Ok(());
+            return Ok(next.is_some());
         }
         swept.attempts += writer
             .write(label(rows), move |tx| {
@@ -179,7 +205,7 @@ impl Sweeper {
                 Ok(removed.sum::<rusqlite::Result<usize>>()?)
             })
             .await?;
-        Ok(())
+        Ok(next.is_some())
     }
 
     /// Claims or saved answers that have expired.
@@ -190,7 +216,7 @@ impl Sweeper {
         writer: &Writer,
         limits: RetentionLimits,
         swept: &mut Swept,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let RetentionLimits { now, rows, .. } = limits;
         let place = match table {
             Keyed::Claims => &mut self.claims,
@@ -201,9 +227,9 @@ impl Sweeper {
             readers.read(move |conn| find_expired(conn, table, from, now, rows)).await?;
         *place = next.unwrap_or_default();
         // Where few have expired there is no hurry to look further.
-        swept.more |= next.is_some() && over.len() == rows;
+        let more = next.is_some() && over.len() == rows;
         if over.is_empty() {
-            return Ok(());
+            return Ok(more);
         }
         swept.claims += writer
             .write(label(over.len()), move |tx| {
@@ -216,7 +242,7 @@ impl Sweeper {
                 Ok(removed.sum::<rusqlite::Result<usize>>()?)
             })
             .await?;
-        Ok(())
+        Ok(more)
     }
 }
 
@@ -293,18 +319,22 @@ fn find_old_messages(
     rows: usize,
 ) -> Result<OldMessages> {
     let mut within = conn.prepare_cached(
-        "/* sweep */ SELECT id FROM message WHERE app_no = ?1 AND id > ?2 AND id < ?3 ORDER BY id",
+        "/* sweep */ SELECT id, routed FROM message WHERE app_no = ?1 AND id > ?2 AND id < ?3
+         ORDER BY id",
     )?;
     let mut next =
         conn.prepare_cached("/* sweep */ SELECT min(app_no) FROM message WHERE app_no > ?1")?;
     let mut old = Vec::new();
+    // Each takes its deliveries along.
+    let mut weight = 0;
     let mut place = from;
     for _ in 0..MOST_PLACES {
         let mut found = within.query(params![place.no, place.id, end])?;
         while let Some(row) = found.next()? {
             place.id = row.get(0)?;
             old.push((place.no, place.id));
-            if old.len() >= rows {
+            weight += 1 + row.get::<_, i64>(1)?.unsigned_abs() as usize;
+            if weight >= 2 * rows {
                 return Ok((old, Some(place)));
             }
         }
@@ -450,9 +480,14 @@ fn find_expired(
     Ok((over, None))
 }
 
-/// Tokens that have ended by themselves, and revocations that refuse nothing any more.
-async fn tokens(readers: &Readers, writer: &Writer, now: Timestamp) -> Result<(), StoreError> {
-    let now = now.as_micros();
+/// Tokens that have ended by themselves, and revocations that refuse nothing any more. Whether there
+/// may be more.
+async fn tokens(
+    readers: &Readers,
+    writer: &Writer,
+    limits: RetentionLimits,
+) -> Result<bool, StoreError> {
+    let (now, rows) = (limits.now.as_micros(), limits.rows);
     let any = readers
         .read(move |conn| {
             let sql = "/* sweep */ SELECT EXISTS (SELECT 1 FROM token WHERE expires_at <= ?1)
@@ -461,17 +496,20 @@ async fn tokens(readers: &Readers, writer: &Writer, now: Timestamp) -> Result<()
         })
         .await?;
     if !any {
-        return Ok(());
+        return Ok(false);
     }
     writer
-        .write(label(1), move |tx| {
+        .write(label(rows), move |tx| {
+            let mut more = false;
             for sql in [
-                "/* sweep */ DELETE FROM token WHERE expires_at <= ?1",
-                "/* sweep */ DELETE FROM revocation WHERE forget_at <= ?1",
+                "/* sweep */ DELETE FROM token WHERE id IN
+                 (SELECT id FROM token WHERE expires_at <= ?1 LIMIT ?2)",
+                "/* sweep */ DELETE FROM revocation WHERE no IN
+                 (SELECT no FROM revocation WHERE forget_at <= ?1 LIMIT ?2)",
             ] {
-                tx.conn.prepare_cached(sql)?.execute([now])?;
+                more |= tx.conn.prepare_cached(sql)?.execute([now, rows as i64])? == rows;
             }
-            Ok(())
+            Ok(more)
         })
         .await
 }

@@ -172,8 +172,9 @@ impl Writer {
             Ok(())
         }))?;
         let (theirs, their_room) = (shared.clone(), room.clone());
+        let on_fatal = ports.on_fatal.clone();
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
-            let _end = Ended(&theirs);
+            let _end = Ended { shared: &theirs, on_fatal };
             match Tx::new(&conn, ports) {
                 Ok(tx) => {
                     Committer { tx, shared: &theirs, room: &their_room, checkpoints, wal_frames }
@@ -274,13 +275,21 @@ impl Shared {
 }
 
 /// Leaves nobody waiting when the thread ends, however it ends.
-struct Ended<'a>(&'a Shared);
+struct Ended<'a> {
+    shared: &'a Shared,
+    on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
+}
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
-        let mut waiting = self.0.waiting.lock();
-        let why = waiting.dead.take().unwrap_or_else(|| "it has stopped".into());
-        *waiting = Waiting { dead: Some(why), ..Waiting::default() };
+        {
+            let mut waiting = self.shared.waiting.lock();
+            let why = waiting.dead.take().unwrap_or_else(|| "it has stopped".into());
+            *waiting = Waiting { dead: Some(why), ..Waiting::default() };
+        }
+        if std::thread::panicking() {
+            (self.on_fatal)("the writer of the store panicked");
+        }
     }
 }
 
