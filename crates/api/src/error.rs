@@ -279,10 +279,12 @@ impl utoipa::IntoResponses for ApiError {
             ("401", "Unauthorized", "HttpErrorOut"),
             ("403", "Forbidden", "HttpErrorOut"),
             ("404", "Not Found", "HttpErrorOut"),
+            ("408", "Request timeout", "HttpErrorOut"),
             ("409", "Conflict", "HttpErrorOut"),
             ("413", "Payload too large", "HttpErrorOut"),
             ("422", "Validation Error", "HTTPValidationError"),
             ("429", "Too Many Requests", "HttpErrorOut"),
+            ("500", "Internal error", "HttpErrorOut"),
             ("503", "Unavailable", "HttpErrorOut"),
         ];
         let response = |(status, description, schema): (&str, &str, &str)| {

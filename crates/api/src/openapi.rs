@@ -6,9 +6,10 @@ use std::sync::OnceLock;
 use axum::response::{IntoResponse, Response};
 use http::header;
 use utoipa::{
-    IntoParams,
+    IntoParams, PartialSchema, ToSchema,
     openapi::{
-        ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder,
+        ComponentsBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, RefOr, Schema,
+        Type,
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
@@ -81,9 +82,11 @@ pub(crate) struct MessageFilters {
 #[allow(dead_code, reason = "describes AttemptQuery")]
 pub(crate) struct AttemptFilters {
     /// Only those that ended so: 0 success, 2 fail.
-    status: Option<u8>,
-    /// Only answers of this class: 0 (none), 100, 200, 300, 400 or 500.
-    status_code_class: Option<u16>,
+    #[param(inline)]
+    status: Option<MessageStatus>,
+    /// Only answers of this class; 0 is none.
+    #[param(inline)]
+    status_code_class: Option<StatusCodeClass>,
     /// Taken for the sake of clients: an attempt has no other statuses.
     expanded_statuses: Option<bool>,
 }
@@ -94,8 +97,18 @@ pub(crate) struct AttemptFilters {
 #[allow(dead_code, reason = "describes StatusQuery")]
 pub(crate) struct StatusFilter {
     /// Only those that stand so: 0 success, 1 pending, 2 fail, 3 sending, 4 canceled.
-    status: Option<u8>,
+    #[param(inline)]
+    status: Option<MessageStatus>,
     /// Show cancelled ones as 4; they are shown, and asked for, as 0 otherwise.
+    expanded_statuses: Option<bool>,
+}
+
+/// The query of an attempt.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "describes what is not looked at")]
+pub(crate) struct AttemptStatuses {
+    /// Taken for the sake of clients: an attempt has no other statuses.
     expanded_statuses: Option<bool>,
 }
 
@@ -106,6 +119,34 @@ pub(crate) struct StatusFilter {
 pub(crate) struct Expanded {
     /// Show cancelled ones as 4; they are shown as 0 otherwise.
     expanded_statuses: Option<bool>,
+}
+
+macro_rules! numbers {
+    ($($(#[doc = $doc:literal])* $name:ident [$($number:literal),*];)*) => {$(
+        $(#[doc = $doc])*
+        pub(crate) struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new()
+                    .schema_type(Type::Integer)
+                    .description(Some(concat!($($doc),*).trim()))
+                    .enum_values(Some([$($number),*]))
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )*};
+}
+
+numbers! {
+    /// 0 success, 1 pending, 2 fail, 3 sending, 4 canceled.
+    MessageStatus [0, 1, 2, 3, 4];
+    /// 0 no answer, 100 1xx, 200 2xx, 300 3xx, 400 4xx, 500 5xx.
+    StatusCodeClass [0, 100, 200, 300, 400, 500];
+    /// 0 by schedule, 1 because somebody asked for it.
+    MessageAttemptTriggerType [0, 1];
 }
 
 macro_rules! paths {
@@ -203,7 +244,11 @@ pub(crate) fn frame() -> OpenApi {
 
 /// The description, as it is committed and served.
 pub fn openapi_json() -> String {
-    let (_, api) = routes::operations(|writes| writes).split_for_parts();
+    let (_, mut api) = routes::operations(|writes| writes).split_for_parts();
+    // A HEAD is described with its GET, and has an id of its own all the same.
+    for head in api.paths.paths.values_mut().filter_map(|path| path.head.as_mut()) {
+        head.operation_id = head.operation_id.take().map(|id| id + "-head");
+    }
     let mut text = api.to_pretty_json().expect("a description can be written");
     // Svix's generators name lists without the underscore of ours.
     text = text.replace("ListResponse_", "ListResponse");

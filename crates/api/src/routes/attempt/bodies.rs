@@ -11,7 +11,10 @@ use serde::Serialize;
 use store::history::Status;
 use utoipa::ToSchema;
 
-use crate::routes::{endpoint::EndpointOut, message::MessageOut};
+use crate::{
+    openapi::{MessageAttemptTriggerType, MessageStatus},
+    routes::{endpoint::EndpointOut, message::MessageOut},
+};
 
 /// `{}`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -73,10 +76,12 @@ pub struct MessageAttemptOut<'a> {
     /// From its start until its end.
     pub response_duration_ms: u64,
     /// 0 success, 2 fail.
+    #[schema(value_type = MessageStatus)]
     pub status: u8,
     /// The same in words.
     pub status_text: &'static str,
     /// 0 by schedule, 1 because somebody asked for it.
+    #[schema(value_type = MessageAttemptTriggerType)]
     pub trigger_type: u8,
     /// Of which message.
     #[schema(value_type = String)]
@@ -140,6 +145,7 @@ pub struct EndpointMessageOut<'a> {
     #[schema(value_type = MessageOut)]
     pub message: MessageOut<'a>,
     /// 0 success, 1 pending, 2 fail, 3 sending, 4 canceled.
+    #[schema(value_type = MessageStatus)]
     pub status: u8,
     /// The same in words.
     pub status_text: &'static str,
@@ -157,6 +163,7 @@ pub struct MessageEndpointOut {
     #[serde(flatten)]
     pub endpoint: EndpointOut,
     /// 0 success, 1 pending, 2 fail, 3 sending, 4 canceled.
+    #[schema(value_type = MessageStatus)]
     pub status: u8,
     /// The same in words.
     pub status_text: &'static str,

@@ -29,7 +29,7 @@ type AttemptPath = (Ref<ApplicationId>, Ref<MessageId>, AttemptId);
 /// An attempt.
 #[utoipa::path(get, path = "/api/v1/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}",
     operation_id = "v1.message-attempt.get", tag = "Message Attempt",
-    params(crate::openapi::AttemptPath),
+    params(crate::openapi::AttemptPath, crate::openapi::AttemptStatuses),
     responses((status = 200, body = MessageAttemptOut), ApiError))]
 async fn get(
     State(state): State<ApiState>,
