@@ -10,7 +10,7 @@ use domain::{
     clock::{Clock, ManualClock, Timestamp},
     delivery::{Cause, EndState, Health, Next},
     entropy::SeededEntropy,
-    id::{ApplicationId, AttemptId, EndpointId, OrganizationId},
+    id::{ApplicationId, AttemptId, EndpointId, MessageId, OrganizationId},
 };
 use hookwright_api::{self as api, ApiOptions, ApiState, JwtAlgorithm, Keys, auth};
 use http::{HeaderMap, Request, StatusCode};
@@ -32,6 +32,7 @@ pub struct Recorder {
     pub hot: Mutex<Vec<Hot>>,
     pub endpoints: Mutex<Vec<EndpointId>>,
     pub applications: Mutex<Vec<ApplicationId>>,
+    pub expunged: Mutex<Vec<MessageId>>,
 }
 
 impl Handover for Recorder {
@@ -45,6 +46,10 @@ impl Handover for Recorder {
 
     fn application_changed(&self, _: OrganizationId, app: ApplicationId) {
         self.applications.lock().push(app);
+    }
+
+    fn message_expunged(&self, _: OrganizationId, _: ApplicationId, message: MessageId) {
+        self.expunged.lock().push(message);
     }
 }
 

@@ -135,7 +135,7 @@ pub(super) async fn expunge(
     if !state.store.expunge_message(tenant, message.id, now).await? {
         return Err(ApiError::NOT_FOUND);
     }
-    // Whoever holds it in memory, to be sent, must look again.
-    state.publisher.handover().application_changed(tenant.org, tenant.app);
+    // Whoever holds it in memory, to be sent, lets it go.
+    state.publisher.handover().message_expunged(tenant.org, tenant.app, message.id);
     Ok(StatusCode::NO_CONTENT)
 }
