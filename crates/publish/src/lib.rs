@@ -2,13 +2,13 @@
 //! gateway for received events, and the engine itself for operational webhooks.
 
 pub mod catalogue;
+pub mod draft;
 pub mod handover;
 pub mod operational;
 pub mod publisher;
 pub mod schema;
 
 pub use catalogue::{ApplicationCatalogue, Catalogues, OrganizationCatalogue, PreparedEndpoint};
+pub use draft::{Accepted, Draft, DraftClaim, PublishError, Rejected};
 pub use handover::{Handover, Hot};
-pub use publisher::{
-    Accepted, Draft, DraftClaim, PublishError, PublishOptions, Publisher, Rejected,
-};
+pub use publisher::{PublishOptions, Publisher};

@@ -12,7 +12,10 @@ use domain::{
 };
 use store::{StoreError, publish::NewMessage};
 
-use crate::publisher::{Draft, PublishError, Publisher};
+use crate::{
+    draft::{Draft, PublishError},
+    publisher::Publisher,
+};
 
 impl Publisher {
     /// The message that tells of `event`, routed and ready to be committed with what caused it;

@@ -287,6 +287,7 @@ async fn content_is_removed() {
     let id = org.message(&app).await;
     let path = format!("/app/{app}/msg/{id}");
     assert!(org.delete(&format!("{path}/content")).await.ok(204).is_null());
+    assert_eq!(server.handed.expunged.lock().len(), 1, "the engine lets it go");
     assert_eq!(org.get(&path).await.ok(200)["payload"], json!({"expired": true}));
     let bare = org.get(&format!("{path}?with_content=false")).await.ok(200);
     assert_eq!(bare["payload"], json!({}));
