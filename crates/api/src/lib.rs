@@ -21,5 +21,5 @@ mod trace;
 pub use auth::{Auth, JwtAlgorithm, Keys};
 pub use error::ApiError;
 pub use openapi::openapi_json;
-pub use routes::router;
+pub use routes::{Api, router};
 pub use state::{Adopt, ApiOptions, ApiState};

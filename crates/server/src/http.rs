@@ -1,16 +1,16 @@
 //! Serving HTTP/1.1: bounded in connections, header size and header time, and drained when it stops.
 
-use std::{future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use axum::{Router, extract::Request};
+use axum::{body::Body, extract::Request, response::Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 use crate::write_timeout::WriteTimeout;
 
@@ -31,12 +31,15 @@ pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// Serves until `stop` resolves, then lets requests under way finish.
-pub async fn serve(
+pub async fn serve<S>(
     listener: TcpListener,
-    router: Router,
+    service: S,
     max_connections: usize,
     stop: impl Future<Output = ()>,
-) {
+) where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -69,9 +72,9 @@ pub async fn serve(
         };
         // Answers are small: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let router = router.clone();
+        let answering = service.clone();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            router.clone().oneshot(request.map(axum::body::Body::new) as Request)
+            answering.clone().oneshot(request.map(Body::new))
         });
         let stream = TokioIo::new(WriteTimeout::new(stream, WRITE_TIMEOUT));
         let connection = graceful.watch(builder.serve_connection(stream, service));
@@ -93,7 +96,7 @@ pub fn never() -> impl Future<Output = ()> {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "a peer under test is a socket")]
 mod tests {
-    use axum::routing::get;
+    use axum::{Router, routing::get};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,

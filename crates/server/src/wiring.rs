@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use api::{ApiOptions, ApiState, auth};
-use axum::Router;
+use api::{Api, ApiOptions, ApiState, auth};
 use destinations::http::{HickoryResolver, HttpDestination, HttpOptions, ProxyOptions};
 use dispatch::{DispatchOptions, Engine, EngineParts, RetentionOptions};
 use domain::{
@@ -29,7 +28,7 @@ pub struct House {
     /// Delivers.
     pub engine: Arc<Engine>,
     /// Answers.
-    pub router: Router,
+    pub api: Api,
     store: Arc<EmbeddedStore>,
     destination: Arc<HttpDestination>,
     publisher: Arc<Publisher>,
@@ -153,7 +152,7 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
         ..ApiOptions::new(keys::jwt_keys(config)?)
     };
     let state = ApiState::new(store.clone(), publisher.clone(), clock, entropy, options).await?;
-    Ok(House { engine, router: api::router(state), store, destination, publisher })
+    Ok(House { engine, api: api::router(state), store, destination, publisher })
 }
 
 fn http_options(config: &Config) -> anyhow::Result<HttpOptions> {

@@ -15,14 +15,14 @@ pub mod message;
 use std::time::Duration;
 
 use axum::{
-    Router,
     extract::{DefaultBodyLimit, Request},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
 use http::Method;
-use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+use tower::Layer;
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Cors, CorsLayer};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{docs, edge::Edge, error::ApiError, idempotency, observe, openapi, state::ApiState};
@@ -51,8 +51,11 @@ pub(crate) fn operations(
         .merge(health::router())
 }
 
+/// The whole API, as a service.
+pub type Api = Cors<Edge>;
+
 /// The whole API.
-pub fn router(state: ApiState) -> Router {
+pub fn router(state: ApiState) -> Api {
     let saved = middleware::from_fn_with_state(state.clone(), idempotency::saved);
     let finished = middleware::from_fn(finished);
     let (routes, _) = operations(|writes| writes.layer(saved).layer(finished)).split_for_parts();
@@ -72,8 +75,7 @@ pub fn router(state: ApiState) -> Router {
         // The edge has bounded the body already.
         .layer(DefaultBodyLimit::disable())
         .with_state(state.clone());
-    let edge = Edge::new(routes, state.body_limit, state.body_timeout);
-    Router::new().fallback_service(edge).layer(cors)
+    cors.layer(Edge::new(routes, state.body_limit, state.body_timeout))
 }
 
 /// Middleware: a write is finished even if its caller goes away, so that whoever must hear of it

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::body::Body;
 use bytes::Bytes;
 use domain::{
     attempt::{Attempt, Outcome, OutcomeClass},
@@ -55,7 +55,7 @@ impl Handover for Recorder {
 
 /// A server without sockets.
 pub struct Server {
-    pub router: Router,
+    pub api: hookwright_api::Api,
     pub store: Arc<MemoryStore>,
     pub clock: Arc<ManualClock>,
     pub entropy: Arc<SeededEntropy>,
@@ -101,8 +101,8 @@ impl Server {
         let state = ApiState::new(dyn_store, publisher, clock.clone(), entropy.clone(), options)
             .await
             .expect("starts");
-        let router = api::router(state);
-        Self { router, store, clock, entropy, handed, keys: keys() }
+        let api = api::router(state);
+        Self { api, store, clock, entropy, handed, keys: keys() }
     }
 
     /// A token of a new organization.
@@ -125,7 +125,7 @@ impl Server {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Reply {
-        let response = self.router.clone().oneshot(request).await.expect("never fails");
+        let response = self.api.clone().oneshot(request).await.expect("never fails");
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("body").to_bytes();
         Reply { status: parts.status, headers: parts.headers, body }
