@@ -1,6 +1,8 @@
 //! Serving HTTP/1.1: bounded in connections, header size and header time, and drained when it stops.
 
-use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+};
 
 use anyhow::Context;
 use axum::{body::Body, extract::Request, response::Response};

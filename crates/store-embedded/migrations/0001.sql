@@ -178,6 +178,14 @@ CREATE TABLE attempt (
     PRIMARY KEY (endpoint_no, id)
 ) WITHOUT ROWID;
 
+-- Young claims, in the order in which they were made: see `claims.rs`.
+CREATE TABLE claim_recent (
+    no INTEGER PRIMARY KEY,
+    key BLOB NOT NULL,
+    message_id BLOB NOT NULL,
+    expires_at INTEGER NOT NULL
+);
+
 CREATE TABLE claim (
     key BLOB PRIMARY KEY,
     message_id BLOB NOT NULL,

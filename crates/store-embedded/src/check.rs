@@ -94,6 +94,7 @@ fn facts(conn: &Connection, report: &mut CheckReport) -> Result<()> {
         ("due", "of them pending"),
         ("attempt", "attempts"),
         ("claim", "claims"),
+        ("claim_recent", "young claims"),
     ] {
         let rows = count(conn, &format!("/* check */ SELECT count(*) FROM {table}"))?;
         report.facts.push(format!("{rows} {name}"));

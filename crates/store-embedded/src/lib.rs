@@ -8,6 +8,7 @@ mod backup;
 mod catalog;
 mod check;
 mod checkpoint;
+mod claims;
 mod codec;
 mod deliveries;
 mod error;

@@ -5,12 +5,12 @@ use domain::{claim::ClaimKey, clock::Timestamp, delivery::Delivery, id::MessageI
 use rusqlite::{OptionalExtension, params};
 use store::{
     Publish, StoreError,
-    publish::{Claim, NewMessage, Published, SavedResponse},
+    publish::{NewMessage, Published, SavedResponse},
     vault::Vault,
 };
 
 use crate::{
-    EmbeddedStore,
+    EmbeddedStore, claims,
     codec::{self, Encoded},
     error::{Error, Result},
     rows,
@@ -65,27 +65,19 @@ pub(crate) fn publish(tx: &mut Tx<'_>, prepared: &Prepared) -> Result<Published>
         }
         return Ok(claimed_before(tx, new)?.unwrap_or(refused));
     }
-    if let Some(key) = &new.idempotency
-        && !claim(tx, new, key)?
+    let (id, now) = (new.message.id, new.message.created_at);
+    if let Some(claim) = &new.idempotency
+        && let Some(first) = tx.winner(claim.key, now)?
     {
-        return Ok(match winner(tx, key)? {
-            first if first == new.message.id => Published::Stored,
-            first => Published::Repeated(first),
-        });
+        return Ok(if first == id { Published::Stored } else { Published::Repeated(first) });
     }
-    if let Some(key) = &new.event_id
-        && !claim(tx, new, key)?
+    if let Some(claim) = &new.event_id
+        && let Some(first) = tx.winner(claim.key, now)?
     {
-        let first = winner(tx, key)?;
-        if first == new.message.id {
-            return Ok(Published::Stored);
-        }
-        // The request's own claim was won a moment ago, for a message that is not to be.
-        if let Some(key) = &new.idempotency {
-            let sql = "/* publish */ DELETE FROM claim WHERE key = ?1";
-            tx.conn.prepare_cached(sql)?.execute([key.key.0])?;
-        }
-        return Ok(Published::EventIdTaken(first));
+        return Ok(if first == id { Published::Stored } else { Published::EventIdTaken(first) });
+    }
+    for claim in [&new.idempotency, &new.event_id].into_iter().flatten() {
+        tx.claim(claim, id)?;
     }
     insert(tx, prepared, app)?;
     Ok(Published::Stored)
@@ -108,42 +100,18 @@ fn is_stored(tx: &mut Tx<'_>, new: &NewMessage) -> Result<bool> {
     Ok(tx.conn.prepare_cached(sql)?.exists(params![app_no, new.message.id.raw()])?)
 }
 
-fn claim(tx: &mut Tx<'_>, new: &NewMessage, claim: &Claim) -> Result<bool> {
-    let Claim { key, expires_at } = claim;
-    let now = new.message.created_at.as_micros();
-    let params = params![key.0, new.message.id.raw(), expires_at.as_micros(), now];
-    Ok(tx.hot.claim.execute(params)? == 1)
-}
-
-fn winner(tx: &Tx<'_>, claim: &Claim) -> Result<MessageId> {
-    let sql = "/* publish */ SELECT message_id FROM claim WHERE key = ?1";
-    let raw = tx.conn.prepare_cached(sql)?.query_row([claim.key.0], |row| row.get(0))?;
-    Ok(MessageId::from_raw(raw))
-}
-
 /// What the keys of a message that cannot be stored were claimed for before.
-fn claimed_before(tx: &Tx<'_>, new: &NewMessage) -> Result<Option<Published>> {
-    let find = |claim: &Option<Claim>| match claim {
-        Some(claim) => claimed(tx.conn, claim.key, new.message.created_at),
-        None => Ok(None),
-    };
-    if let Some(first) = find(&new.idempotency)? {
+fn claimed_before(tx: &mut Tx<'_>, new: &NewMessage) -> Result<Option<Published>> {
+    let now = new.message.created_at;
+    if let Some(claim) = &new.idempotency
+        && let Some(first) = tx.winner(claim.key, now)?
+    {
         return Ok(Some(Published::Repeated(first)));
     }
-    Ok(find(&new.event_id)?.map(Published::EventIdTaken))
-}
-
-fn claimed(
-    conn: &rusqlite::Connection,
-    key: ClaimKey,
-    now: Timestamp,
-) -> Result<Option<MessageId>> {
-    let sql = "/* claimed */ SELECT message_id FROM claim WHERE key = ?1 AND expires_at > ?2";
-    let found = conn
-        .prepare_cached(sql)?
-        .query_row(params![key.0, now.as_micros()], |row| row.get(0))
-        .optional()?;
-    Ok(found.map(MessageId::from_raw))
+    match &new.event_id {
+        Some(claim) => Ok(tx.winner(claim.key, now)?.map(Published::EventIdTaken)),
+        None => Ok(None),
+    }
 }
 
 fn insert(tx: &mut Tx<'_>, prepared: &Prepared, app: App) -> Result<()> {
@@ -312,7 +280,7 @@ impl Publish for EmbeddedStore {
     }
 
     async fn claimed(&self, key: ClaimKey, now: Timestamp) -> store::Result<Option<MessageId>> {
-        self.readers.read(move |conn| claimed(conn, key, now)).await
+        self.readers.read(move |conn| claims::claimed(conn, key, now)).await
     }
 
     async fn save_response(

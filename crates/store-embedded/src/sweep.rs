@@ -16,6 +16,7 @@ use store::{
 };
 
 use crate::{
+    claims,
     deliveries::{DueRow, end_pending},
     error::Result,
     readers::Readers,
@@ -98,7 +99,10 @@ impl Sweeper {
             let more = self.keyed(Keyed::Responses, readers, writer, limits, &mut swept).await?;
             self.done.responses = !more;
         }
-        swept.more = tokens(readers, writer, limits).await?;
+        let young = young_claims(readers, writer, limits).await?;
+        swept.claims += young;
+        swept.more = young == limits.rows;
+        swept.more |= tokens(readers, writer, limits).await?;
         swept.more |= records(readers, writer, limits).await?;
         let Done { payloads, messages, attempts, claims, responses } = self.done;
         swept.more |= !(payloads && messages && attempts && claims && responses);
@@ -478,6 +482,20 @@ fn find_expired(
         }
     }
     Ok((over, None))
+}
+
+/// Claims that expired before they were carried over. How many.
+async fn young_claims(
+    readers: &Readers,
+    writer: &Writer,
+    limits: RetentionLimits,
+) -> Result<usize, StoreError> {
+    let RetentionLimits { now, rows, .. } = limits;
+    let expired = readers.read(move |conn| claims::find_expired(conn, now, rows)).await?;
+    if expired.is_empty() {
+        return Ok(0);
+    }
+    writer.write(label(expired.len()), move |tx| tx.remove_claims(&expired)).await
 }
 
 /// Tokens that have ended by themselves, and revocations that refuse nothing any more. Whether there

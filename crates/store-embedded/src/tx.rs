@@ -12,7 +12,7 @@ use domain::{
 use rusqlite::{Connection, OptionalExtension, PrepFlags, Statement, params};
 use store::catalog::Versions;
 
-use crate::{error::Result, options::Ports};
+use crate::{claims::Claims, error::Result, options::Ports};
 
 /// Most entries of each map; a fuller one starts again from nothing.
 const CACHE_ENTRIES: usize = 100_000;
@@ -36,10 +36,9 @@ macro_rules! hot {
 hot! {
     begin: "BEGIN IMMEDIATE";
     commit: "COMMIT";
-    // A claim that has expired is as good as none.
-    claim: "/* publish */ INSERT INTO claim (key, message_id, expires_at) VALUES (?1, ?2, ?3)
-        ON CONFLICT (key) DO UPDATE SET message_id = excluded.message_id,
-        expires_at = excluded.expires_at WHERE expires_at <= ?4";
+    claim: "/* publish */ INSERT INTO claim_recent (no, key, message_id, expires_at)
+        VALUES (?1, ?2, ?3, ?4)";
+    old_claim: "/* publish */ SELECT message_id FROM claim WHERE key = ?1 AND expires_at > ?2";
     payload: "/* publish */ INSERT INTO payload (id, codec, body) VALUES (?1, ?2, ?3)";
     message: "/* publish */ INSERT OR IGNORE INTO message (app_no, id, event_type, channels, tags, event_id,
         payload, content_type, headers, origin, created_at, deliver_at, expires_at, routed, endpoints)
@@ -136,12 +135,14 @@ pub(crate) struct Tx<'c> {
     pub(crate) conn: &'c Connection,
     pub(crate) hot: Hot<'c>,
     pub(crate) ports: Ports,
+    pub(crate) claims: Claims,
     cache: Cache,
 }
 
 impl<'c> Tx<'c> {
     pub(crate) fn new(conn: &'c Connection, ports: Ports) -> Result<Self> {
-        let mut tx = Self { conn, hot: Hot::prepare(conn)?, ports, cache: Cache::default() };
+        let (claims, cache) = Default::default();
+        let mut tx = Self { conn, hot: Hot::prepare(conn)?, ports, claims, cache };
         tx.forget()?;
         Ok(tx)
     }
@@ -178,6 +179,7 @@ impl<'c> Tx<'c> {
                 Ok(Progress { settle_seq: row.get(0)?, pending: row.get(1)?, swept: row.get(2)? })
             })?;
         self.cache = Cache { progress, stored: progress, ..Cache::default() };
+        self.claims = Claims::load(self.conn)?;
         Ok(())
     }
 

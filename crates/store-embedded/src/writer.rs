@@ -31,6 +31,9 @@ const MAX_ROWS: usize = 2_048;
 /// Most bytes of a kind in one transaction.
 const MAX_BYTES: usize = 16 << 20;
 
+/// How often the processor is offered to others before a transaction begins.
+const YIELDS: u32 = 4;
+
 /// What is written first, and what is refused when there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -310,6 +313,11 @@ struct Failed {
 impl Committer<'_, '_> {
     fn run(mut self) {
         loop {
+            // Where others want the processor, they are about to bring more: what they bring goes along
+            // in the same transaction. Where nobody does this takes no time.
+            for _ in 0..YIELDS {
+                std::thread::yield_now();
+            }
             let (jobs, backup) = {
                 let mut waiting = self.shared.waiting.lock();
                 loop {
@@ -325,10 +333,21 @@ impl Committer<'_, '_> {
                 }
             };
             self.transaction(jobs);
+            if self.tx.claims.step_is_due() {
+                self.carry_claims();
+            }
             if let Some(job) = backup {
                 self.backup(job);
             }
         }
+    }
+
+    /// Work of the store's own, in a transaction of its own. What fails is tried again later.
+    fn carry_claims(&mut self) {
+        let (reply, _nobody) = oneshot::channel();
+        let run = |tx: &mut Tx<'_>| tx.carry_claims();
+        let work = Box::new(Call { run, value: None, reply });
+        self.transaction(vec![Job { label: Label::other("claims"), work }]);
     }
 
     /// A few pages at a time, with a transaction of what waits between: nobody waits for it long, and

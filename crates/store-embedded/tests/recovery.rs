@@ -5,11 +5,18 @@ mod common;
 use std::{fs, path::Path};
 
 use common::Dir;
-use domain::{clock::Timestamp, endpoint::Endpoint, name::Ref};
+use domain::{
+    claim::{ClaimKey, ClaimKind},
+    clock::Timestamp,
+    endpoint::Endpoint,
+    id::MessageId,
+    name::Ref,
+};
 use hookwright_store_embedded::{DATABASE_FILE, EmbeddedStore, OpenError};
 use rusqlite::Connection;
 use store::{
-    Catalog, Deliveries, History, Housekeeping,
+    Catalog, Deliveries, History, Housekeeping, Publish,
+    publish::{Claim, NewMessage, Published},
     suite::{
         fixture::{Fixture, at},
         traffic::{DELIVERED, lane, tenant, until},
@@ -136,7 +143,7 @@ async fn secrets_are_sealed_and_open_only_with_their_key() {
     endpoint.headers.insert("authorization".into(), "value-of-the-header".into());
     f.create_endpoint(&endpoint).await;
     let secret = endpoint.secrets[0].secret.expose();
-    let key = domain::claim::ClaimKey([9; 16]);
+    let key = ClaimKey([9; 16]);
     let answer =
         store::publish::SavedResponse { status: 409, body: b"text-of-the-answer".to_vec() };
     store::Publish::save_response(&store, key, answer.clone(), at(100)).await.expect("saved");
@@ -196,4 +203,55 @@ async fn every_write_of_the_catalogue_is_on_audit() {
     ];
     let wanted: Vec<_> = wanted.map(|(a, b)| (a.to_owned(), b.to_owned())).into();
     assert_eq!(rows, wanted);
+}
+
+#[tokio::test]
+async fn claims_hold_while_and_after_they_are_carried_over() {
+    let dir = Dir::new();
+    let store = dir.open();
+    let f = Fixture::new(&store);
+    let app = f.application().await;
+    let versions = f.versions(&app).await;
+    let key = |n: u64| ClaimKey::new(ClaimKind::IdempotencyKey, &[&n.to_le_bytes()]);
+    let keyed = |n: u64| {
+        let claim = Claim { key: key(n), expires_at: at(1_000) };
+        NewMessage { idempotency: Some(claim), ..f.routed(versions, f.message(&app, at(1)), &[]) }
+    };
+    let repeat = async |store: &EmbeddedStore, n: u64, first: MessageId| {
+        let repeated = store.publish(vec![keyed(n)]).await;
+        assert_eq!(repeated, Ok(vec![Published::Repeated(first)]), "key {n}");
+    };
+    let mut firsts = Vec::new();
+    // Carried over from 32,768 on, 2,048 at a time: what is copied ends in the middle of it.
+    for batch in 0..40 {
+        let messages: Vec<_> = (batch * 1_000..(batch + 1) * 1_000).map(keyed).collect();
+        firsts.extend(messages.iter().map(|new| new.message.id));
+        let published = store.publish(messages).await.expect("published");
+        assert!(published.iter().all(|p| *p == Published::Stored));
+    }
+    let after = Dir::new();
+    crash(dir.path(), after.path());
+    let recovered = after.open();
+    for store in [&store, &recovered] {
+        for n in (0..40_000).step_by(499) {
+            repeat(store, n, firsts[n as usize]).await;
+        }
+        assert_eq!(store.check().await.expect("check").problems, [""; 0]);
+    }
+    // To the end, and on.
+    for batch in 40..90 {
+        let messages: Vec<_> = (batch * 1_000..(batch + 1) * 1_000).map(keyed).collect();
+        firsts.extend(messages.iter().map(|new| new.message.id));
+        store.publish(messages).await.expect("published");
+    }
+    for n in (0..90_000).step_by(997) {
+        repeat(&store, n, firsts[n as usize]).await;
+    }
+    drop(store);
+    let conn = Connection::open(dir.path().join(DATABASE_FILE)).expect("opens");
+    let count = |sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a count");
+    let (young, old) =
+        (count("SELECT count(*) FROM claim_recent"), count("SELECT count(*) FROM claim"));
+    assert!(young < 80_000 && old > 32_000, "{young} young, {old} old");
+    assert!(young + old >= 90_000);
 }
