@@ -194,8 +194,11 @@ impl Engine {
         };
         let disabled = matches!(settle.health, Health::Disable { .. });
         let as_known = self.tell(|core, _| core.health_written(delivery.endpoint, since, changed));
-        if changed || disabled || !as_known {
-            self.parts.catalogues.application_changed(delivery.org, delivery.app, None);
+        let catalogues = &self.parts.catalogues;
+        if disabled || !as_known {
+            catalogues.application_changed(delivery.org, delivery.app, None);
+        } else if changed {
+            catalogues.health_changed(delivery.org, delivery.app, delivery.endpoint, since);
         }
         if disabled || !as_known {
             self.tell(|core, now| core.endpoint_changed(delivery.endpoint, now));

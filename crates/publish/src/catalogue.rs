@@ -2,17 +2,11 @@
 //! is not in it is loaded. Whoever writes the catalogue says so here; a message that was routed with
 //! an older one comes back from the store as stale.
 
-use std::{
-    collections::HashMap,
-    num::NonZeroUsize,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
 
 use domain::{
     application::Application,
+    clock::Timestamp,
     endpoint::{Endpoint, shown_url},
     event_type::EventType,
     id::{ApplicationId, EndpointId, OrganizationId},
@@ -24,10 +18,13 @@ use parking_lot::Mutex;
 use store::{Store, StoreError, catalog::ApplicationSnapshot};
 use url::Url;
 
-use crate::schema::Schema;
+use crate::{
+    loads::{Loads, Subject},
+    schema::Schema,
+};
 
 /// An endpoint with what every attempt needs of it made ready.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PreparedEndpoint {
     /// As stored.
     pub endpoint: Endpoint,
@@ -40,7 +37,7 @@ pub struct PreparedEndpoint {
 }
 
 /// An application and its endpoints.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ApplicationCatalogue {
     /// As stored.
     pub application: Application,
@@ -118,8 +115,7 @@ struct Cache {
 pub struct Catalogues {
     store: Arc<dyn Store>,
     cache: Mutex<Cache>,
-    /// Counts changes: what was being loaded when one came is not kept.
-    generation: AtomicU64,
+    loads: Loads,
 }
 
 impl Catalogues {
@@ -131,7 +127,7 @@ impl Catalogues {
             uids: LruCache::new(bound(applications)),
             organizations: LruCache::new(bound(applications / 10)),
         };
-        Self { store, cache: Mutex::new(cache), generation: AtomicU64::new(0) }
+        Self { store, cache: Mutex::new(cache), loads: Loads::default() }
     }
 
     /// An application, if it is in memory.
@@ -152,11 +148,16 @@ impl Catalogues {
         if let Some(known) = self.look_up(org, app) {
             return Ok(known);
         }
-        let generation = self.generation.load(Ordering::Acquire);
+        let place = self.loads.enter(Subject::Application(org, app.clone()));
+        let turn = place.turn().await;
+        // Somebody else's turn may have brought it.
+        if let Some(known) = self.look_up(org, app) {
+            return Ok(known);
+        }
         let loaded = self.store.load_application(org, app).await?;
         let loaded = loaded.map(|snapshot| Arc::new(ApplicationCatalogue::new(snapshot)));
         let mut cache = self.cache.lock();
-        if generation == self.generation.load(Ordering::Acquire) {
+        if turn.holds() {
             let id = loaded.as_ref().map(|l| l.application.id);
             if let Ref::Uid(uid) = app {
                 cache.uids.put((org, uid.clone()), id);
@@ -190,10 +191,16 @@ impl Catalogues {
         &self,
         org: OrganizationId,
     ) -> Result<Arc<OrganizationCatalogue>, StoreError> {
-        if let Some(known) = self.cache.lock().organizations.get(&org) {
-            return Ok(known.clone());
+        let known = || self.cache.lock().organizations.get(&org).cloned();
+        if let Some(known) = known() {
+            return Ok(known);
         }
-        let generation = self.generation.load(Ordering::Acquire);
+        let place = self.loads.enter(Subject::Organization(org));
+        let turn = place.turn().await;
+        // Somebody else's turn may have brought it.
+        if let Some(known) = known() {
+            return Ok(known);
+        }
         let snapshot = self.store.load_organization(org).await?;
         let event_types = snapshot.event_types.into_iter().map(|event_type| {
             let schema = event_type.schemas.as_ref().and_then(Schema::newest);
@@ -205,7 +212,7 @@ impl Catalogues {
             version: snapshot.version,
         });
         let mut cache = self.cache.lock();
-        if generation == self.generation.load(Ordering::Acquire) {
+        if turn.holds() {
             cache.organizations.put(org, loaded.clone());
         }
         Ok(loaded)
@@ -214,17 +221,64 @@ impl Catalogues {
     /// An application (with this uid now, if any) or one of its endpoints was written.
     pub fn application_changed(&self, org: OrganizationId, app: ApplicationId, uid: Option<&Uid>) {
         let mut cache = self.cache.lock();
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.void_application(org, app);
         cache.applications.pop(&(org, app));
         if let Some(uid) = uid {
             cache.uids.pop(&(org, uid.clone()));
         }
     }
 
+    /// Since when an endpoint fails was written: that routes nothing, and what is known stays.
+    pub fn health_changed(
+        &self,
+        org: OrganizationId,
+        app: ApplicationId,
+        endpoint: EndpointId,
+        first_failure_at: Option<Timestamp>,
+    ) {
+        let mut cache = self.cache.lock();
+        self.void_application(org, app);
+        let Some(known) = cache.applications.peek_mut(&(org, app)) else { return };
+        let known = Arc::make_mut(known);
+        if let Ok(at) = known.endpoints.binary_search_by_key(&endpoint, |e| e.endpoint.id) {
+            Arc::make_mut(&mut known.endpoints[at]).endpoint.first_failure_at = first_failure_at;
+        }
+    }
+
     /// Settings or event types of an organization were written.
     pub fn organization_changed(&self, org: OrganizationId) {
         let mut cache = self.cache.lock();
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.loads.void(|subject| *subject == Subject::Organization(org));
         cache.organizations.pop(&org);
+    }
+
+    /// These are not what the store has any more. Whoever has loaded newer ones keeps them.
+    pub(crate) fn outdated(
+        &self,
+        application: &ApplicationCatalogue,
+        organization: &OrganizationCatalogue,
+    ) {
+        let Application { org, id, uid, .. } = &application.application;
+        let mut cache = self.cache.lock();
+        let known = cache.applications.peek(&(*org, *id)).map(|known| known.version);
+        if known == Some(application.version) {
+            cache.applications.pop(&(*org, *id));
+            if let Some(uid) = uid {
+                cache.uids.pop(&(*org, uid.clone()));
+            }
+        }
+        let known = cache.organizations.peek(org).map(|known| known.version);
+        if known == Some(organization.version) {
+            cache.organizations.pop(org);
+        }
+    }
+
+    /// An application is loaded by its id, or by a uid of which it is not known whose it is.
+    fn void_application(&self, org: OrganizationId, app: ApplicationId) {
+        self.loads.void(|subject| match subject {
+            Subject::Application(of, Ref::Id(id)) => *of == org && *id == app,
+            Subject::Application(of, Ref::Uid(_)) => *of == org,
+            Subject::Organization(_) => false,
+        });
     }
 }

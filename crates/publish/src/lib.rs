@@ -4,6 +4,7 @@
 pub mod catalogue;
 pub mod draft;
 pub mod handover;
+mod loads;
 pub mod operational;
 pub mod publisher;
 pub mod schema;

@@ -10,7 +10,7 @@ use domain::{
     entropy::Entropy,
     id::{ApplicationId, MessageId, OrganizationId},
     message::{Body, Message},
-    name::{Ref, Uid},
+    name::Ref,
     organization::SchemaMode,
     routing,
 };
@@ -28,6 +28,8 @@ use crate::{
     handover::{Handover, Hot},
 };
 
+/// Most messages and deliveries of a request that are stored in one act, where one message is not more.
+const MAX_ROWS: usize = 2_048;
 /// How often a message is routed again because the catalogue changed meanwhile.
 const MAX_ROUTINGS: usize = 8;
 /// An event id is unique at least this long.
@@ -138,10 +140,19 @@ impl Publisher {
                 Err(rejected) => results[at] = Some(Err(rejected)),
             }
         }
-        self.commit(&application, &organization, left, results).await?;
+        // Few enough rows at a time, so that others get their turn between.
+        let most = (MAX_ROWS / (1 + application.endpoints.len())).max(1);
+        let mut waiting = std::mem::take(left);
+        while !waiting.is_empty() {
+            let rest = waiting.split_off(most.min(waiting.len()));
+            let mut some = std::mem::replace(&mut waiting, rest);
+            let done = self.commit(&application, &organization, &mut some, results).await;
+            // What came back as stale, or was not dealt with.
+            left.append(&mut some);
+            done?;
+        }
         if !left.is_empty() {
-            self.catalogues.application_changed(org, application.application.id, uid_of(app));
-            self.catalogues.organization_changed(org);
+            self.catalogues.outdated(&application, &organization);
         }
         Ok(())
     }
@@ -337,12 +348,5 @@ impl Publisher {
         }
         self.handover.hand_over(vec![Hot { delivery: delivery.clone(), message }]);
         Ok(Ok(delivery))
-    }
-}
-
-fn uid_of(app: &Ref<ApplicationId>) -> Option<&Uid> {
-    match app {
-        Ref::Uid(uid) => Some(uid),
-        Ref::Id(_) => None,
     }
 }

@@ -6,9 +6,10 @@ use domain::{
     delivery::Trigger,
     entropy::{Entropy, SeededEntropy},
     page::{Order, PageRequest},
+    token::Actor,
 };
 use store::{
-    History,
+    Catalog, History,
     history::{AttemptFilter, Tenant},
 };
 
@@ -137,4 +138,60 @@ async fn a_first_failure_and_a_recovery_that_cross_are_told_apart() {
         // Its clock would tick on beside the next one's.
         assert_eq!(world.engine.stop().await, 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_application_is_loaded_once_for_all_who_want_it() {
+    let world = World::new(|_| {});
+    let app = world.application(|_| {}).await;
+    let endpoint = world.endpoint(&app, "one.test", |_| {}).await;
+    world.store.be_slow(1, 10 * MS);
+    let sent = (0..50).map(|_| world.send(&app));
+    futures_util::future::join_all(sent).await;
+    assert_eq!(world.store.calls("load_application"), 1);
+    world.drained(SEC).await;
+
+    // What all found outdated is loaded once more, not once for each.
+    let mut changed = world.stored(&endpoint).await;
+    changed.revision += 1;
+    let updated = world.memory().update_endpoint(&Actor::System, changed).await;
+    updated.expect("the store answers").expect("updated");
+    let sent = (0..50).map(|_| world.send(&app));
+    futures_util::future::join_all(sent).await;
+    assert_eq!(world.store.calls("load_application"), 2);
+    world.drained(SEC).await;
+    assert_eq!(world.receivers.total(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn endpoints_that_flap_make_nobody_load_the_application_again() {
+    let world = World::new(|options| options.policy.schedule = schedule(&[1, 1, 1, 1]));
+    let app = world.application(|_| {}).await;
+    for n in 0..20 {
+        let host = format!("e{n}.test");
+        world.endpoint(&app, &host, |_| {}).await;
+        world.receivers.on(&host, |nth| Answer::status(if nth % 2 == 0 { 500 } else { 200 }));
+    }
+    for _ in 0..20 {
+        world.send(&app).await;
+        world.pass(100 * MS).await;
+    }
+    world.drained(HOUR).await;
+    // The other one: whether somebody listens to operational webhooks.
+    assert_eq!(world.store.calls("load_application"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_to_many_endpoints_is_stored_in_bounded_pieces() {
+    let world = World::new(|_| {});
+    let app = world.application(|_| {}).await;
+    for n in 0..99 {
+        world.endpoint(&app, &format!("e{n}.test"), |_| {}).await;
+    }
+    let accepted = world.send_many(&app, 100).await;
+    assert_eq!(accepted.len(), 100);
+    assert_eq!(world.store.calls("publish"), 5, "20 messages of 100 rows each at a time");
+    world.drained(HOUR).await;
+    assert_eq!(world.receivers.total(), 9_900);
+    world.receivers.assert_no_duplicates();
 }

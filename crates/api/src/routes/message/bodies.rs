@@ -126,7 +126,7 @@ impl<'a> MessageIn<'a> {
         }
         let body = match self.transformations_params.map(|p| (p.raw_payload, p.headers)) {
             Some((Some(raw), headers)) => raw_body(&mut faults, raw, headers),
-            _ => Body::json(request.slice_ref(text.as_bytes())),
+            _ => Body::json(own(request, text)),
         };
         faults.finish()?;
         let application = self.application.map(ApplicationIn::check_in_line).transpose()?;
@@ -155,6 +155,19 @@ fn bounded(faults: &mut Faults, field: &'static str, value: Option<i64>, max: u6
         faults.body(field, format!("must be 1 to {max}"));
     }
     checked
+}
+
+/// Payloads up to this size are copied.
+const COPIED_BYTES: usize = 16 * 1024;
+
+/// A payload apart from its request: a slice of it would keep the whole of it, and the connection's
+/// buffer, until the last attempt has ended. A large one that is most of its request stays a slice.
+fn own(request: &Bytes, payload: &str) -> Bytes {
+    let bytes = payload.as_bytes();
+    if bytes.len() <= COPIED_BYTES || 2 * bytes.len() < request.len() {
+        return Bytes::copy_from_slice(bytes);
+    }
+    request.slice_ref(bytes)
 }
 
 fn raw_body(faults: &mut Faults, raw: String, headers: Option<BTreeMap<String, String>>) -> Body {
