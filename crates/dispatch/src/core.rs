@@ -182,6 +182,11 @@ impl Core {
         self.review(key.endpoint, now);
     }
 
+    /// Whether a lane has enough to do for now.
+    pub fn is_busy(&self, endpoint: EndpointId, now: Timestamp) -> bool {
+        self.lanes.get(&endpoint).is_some_and(|lane| lane.is_busy(now))
+    }
+
     /// An endpoint was changed. Returns where it was reached until now, if that is known.
     pub fn endpoint_changed(&mut self, endpoint: EndpointId, now: Timestamp) -> Option<Arc<Url>> {
         let lane = self.lanes.get_mut(&endpoint)?;

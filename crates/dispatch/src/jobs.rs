@@ -27,6 +27,8 @@ const TASKS: usize = 16;
 const STEP: usize = 200;
 /// Lanes looked through at a time.
 const LANES: usize = 1_000;
+/// First and longest wait while no task can go on.
+const REST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// How often tasks are looked for without being told.
 const POLL: Duration = Duration::from_secs(5);
 
@@ -34,39 +36,49 @@ impl Engine {
     /// Runs tasks, one step of each in turn, until the engine stops.
     pub(crate) async fn run_jobs(self: Arc<Self>) {
         let mut stopping = self.stopping.subscribe();
-        loop {
-            let idle = match self.parts.store.running_tasks(TASKS).await {
+        let mut rest = REST.0;
+        while !*stopping.borrow() {
+            let wait = match self.parts.store.running_tasks(TASKS).await {
+                Ok(tasks) if tasks.is_empty() => POLL,
                 Ok(tasks) => {
-                    let idle = tasks.is_empty();
+                    let mut stepped = false;
                     for task in tasks {
                         let id = task.id;
-                        if let Err(error) = self.step_task(task).await {
-                            tracing::warn!(%error, task = %id, "a task's step failed; it goes on");
-                            sleep(Duration::from_secs(1)).await;
+                        match self.step_task(task).await {
+                            Ok(made) => stepped |= made,
+                            Err(error) => {
+                                tracing::warn!(%error, task = %id, "a task's step failed; it goes on");
+                            }
                         }
                     }
-                    idle
+                    if stepped {
+                        rest = REST.0;
+                        continue;
+                    }
+                    let rested = rest;
+                    rest = (2 * rest).min(REST.1);
+                    rested
                 }
                 Err(error) => {
                     tracing::warn!(%error, "tasks could not be read");
-                    true
+                    POLL
                 }
             };
-            if idle {
-                tokio::select! {
-                    () = self.jobs.notified() => {}
-                    () = sleep(POLL) => {}
-                    _ = stopping.wait_for(|stop| *stop) => return,
-                }
-            } else if *stopping.borrow() {
-                return;
+            tokio::select! {
+                () = self.jobs.notified() => {}
+                () = sleep(wait) => {}
+                _ = stopping.wait_for(|stop| *stop) => return,
             }
         }
     }
 
-    async fn step_task(self: &Arc<Self>, mut task: Task) -> Result<(), StoreError> {
+    /// One step; whether there was one to make now.
+    async fn step_task(self: &Arc<Self>, mut task: Task) -> Result<bool, StoreError> {
         match task.kind.clone() {
             TaskKind::Recover { app, endpoint, since, until } => {
+                if self.tell(|core, now| core.is_busy(endpoint, now)) {
+                    return Ok(false);
+                }
                 self.recover(&mut task, app, endpoint, (since, until)).await?;
             }
             TaskKind::CancelDeliveries { app, endpoint } => {
@@ -75,7 +87,8 @@ impl Engine {
             }
         }
         task.updated_at = self.wall();
-        self.parts.store.update_task(task).await
+        self.parts.store.update_task(task).await?;
+        Ok(true)
     }
 
     /// One step of a recovery: a page of messages with a failed attempt, each sent again, once.

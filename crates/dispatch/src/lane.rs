@@ -371,6 +371,11 @@ impl Lane {
         }
     }
 
+    /// Whether it has enough to do for now: more would only wait in front of what comes fresh.
+    pub fn is_busy(&self, now: Timestamp) -> bool {
+        self.ready.len() > self.window.size() as usize || self.next_due <= now
+    }
+
     /// How many rows to read now, if it is time to read.
     pub fn wants_page(&self, now: Timestamp, options: &DispatchOptions) -> Option<usize> {
         if self.paging.is_some() || self.next_due > now {

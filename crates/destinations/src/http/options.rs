@@ -41,7 +41,7 @@ impl Default for HttpOptions {
             allow: Vec::new(),
             proxy: None,
             max_connections: 4096,
-            max_idle_per_host: 128,
+            max_idle_per_host: 512,
             max_idle_total: 2048,
             connection_lifetime: Duration::from_secs(300),
             idle_timeout: Duration::from_secs(60),

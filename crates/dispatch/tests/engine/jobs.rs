@@ -11,8 +11,9 @@ use domain::{
     task::{Task, TaskKind, TaskStatus},
 };
 use store::Tasks;
+use tokio::time::Instant;
 
-use crate::harness::{Answer, HOUR, SEC, World, schedule};
+use crate::harness::{Answer, HOUR, MS, SEC, World, schedule};
 
 /// An endpoint at which `n` messages have failed for good, and the moment after.
 async fn failed(world: &World, n: usize) -> (Application, Endpoint, Vec<Arc<Message>>) {
@@ -166,4 +167,25 @@ async fn what_a_deleted_endpoint_leaves_is_cancelled_by_a_task_alone() {
     assert_eq!(end, Some((EndState::Cancelled, Cause::EndpointDeleted)));
     let tasks = world.memory().running_tasks(10).await.expect("the store answers");
     assert_eq!(tasks, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recovery_leaves_the_way_to_what_comes_fresh() {
+    let world = World::new(|options| options.window.max = 16);
+    let (app, endpoint, _) = failed(&world, 5_000).await;
+    world.receivers.always("one.test", Answer::ok().after(20 * MS));
+    let id = recover(&world, &endpoint).await;
+    let before = world.receivers.total();
+    for n in 1..=20 {
+        let began = Instant::now();
+        let fresh = world.send(&app).await;
+        let arrived = async || world.receivers.at("one.test").iter().any(|a| a.message == fresh.id);
+        world.until(SEC, "the fresh one arrives", arrived).await;
+        assert!(began.elapsed() < SEC / 2, "{n}: {:?}", began.elapsed());
+    }
+    assert!(world.receivers.total() < before + 5_000, "the recovery goes on meanwhile");
+    let done = async || task(&world, id).await.status != TaskStatus::Running;
+    world.until(120 * SEC, "the task ends", done).await;
+    world.drained(10 * SEC).await;
+    assert_eq!(task(&world, id).await.done, 5_000);
 }

@@ -167,7 +167,7 @@ settings! {
     /// Most connections to receivers in use at a time; at least `max_in_flight`.
     max_connections: usize = "4096", "1" to "1000000";
     /// Most idle connections of one application to one host.
-    max_idle_per_host: usize = "128", "0" to "1000000";
+    max_idle_per_host: usize = "512", "0" to "1000000";
     /// Most idle connections in all.
     max_idle_connections: usize = "2048", "0" to "1000000";
     /// No request is sent on a connection older than this.
