@@ -48,7 +48,8 @@ pub fn run(options: &Options) -> Result<()> {
         "soak",
         "retry_schedule = [\"1s\", \"5s\", \"10s\"]\nmax_age_slack = \"30s\"\n\
          request_timeout = \"5s\"\ndisable_after = \"none\"\n\
-         payload_retention = \"3m\"\nhistory_retention = \"3m\"\nsweep_interval = \"1s\"",
+         payload_retention = \"3m\"\nhistory_retention = \"3m\"\nsweep_interval = \"1s\"\n\
+         idempotency_ttl = \"3m\"",
     )?;
     server.start()?;
     let seconds = options.minutes * 60.0;
