@@ -16,18 +16,26 @@ mod resolve;
 mod stream;
 mod tls;
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use domain::{
     attempt::{Outcome, OutcomeClass},
     clock::Clock,
     destination::{Destination, Request},
 };
+use http::Response;
+use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
 
 use self::{
     answer::{Answer, Failure},
-    connection::{Connection, SendError},
+    connection::{Connection, Message, SendError},
     dial::Dialer,
     pool::{Origin, Pool},
 };
@@ -38,6 +46,9 @@ pub use self::{
 
 /// How often [`HttpDestination::run`] looks for connections whose time is up.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A new connection counts as accepted after this, if nothing has come back on it before.
+const ACCEPTED_AFTER: Duration = Duration::from_millis(20);
 
 /// Sends webhooks.
 pub struct HttpDestination {
@@ -118,6 +129,11 @@ impl HttpDestination {
         let mut message = request::build(request)?;
         let _slot = self.pool.slot().await;
         let mut warm = self.pool.take(origin, self.clock.monotonic());
+        let mut turn = None;
+        if warm.is_none() {
+            turn = Some(self.pool.turn(origin).await);
+            warm = self.pool.take(origin, self.clock.monotonic());
+        }
         loop {
             let reused = warm.is_some();
             let connection = match warm.take() {
@@ -127,7 +143,11 @@ impl HttpDestination {
             };
             progress.stage = Stage::Exchanging;
             let connection = progress.connection.insert(connection);
-            match connection.send(message).await {
+            let sent = match turn.take() {
+                Some(turn) => send_in_turn(connection, message, turn).await,
+                None => connection.send(message).await,
+            };
+            match sent {
                 Ok(response) => {
                     let answer =
                         progress.answer.insert(Answer::new(&response, self.clock.as_ref()));
@@ -156,6 +176,22 @@ impl HttpDestination {
         let outcome = dialled.as_ref().map_or_else(|f| f.class.as_str(), |_| "connected");
         metrics::counter!("hookwright_dials_total", "outcome" => outcome).increment(1);
         Connection::open(dialled?, born, epoch).await
+    }
+}
+
+/// Sends, and gives the turn on when the answer comes, or when the connection must have been accepted.
+async fn send_in_turn(
+    connection: &mut Connection,
+    message: Message,
+    turn: OwnedSemaphorePermit,
+) -> Result<Response<Incoming>, SendError> {
+    let mut sending = pin!(connection.send(message));
+    match tokio::time::timeout(ACCEPTED_AFTER, &mut sending).await {
+        Ok(sent) => sent,
+        Err(_) => {
+            drop(turn);
+            sending.await
+        }
     }
 }
 

@@ -12,10 +12,14 @@ use std::{
 use domain::{attempt::OutcomeClass, id::ApplicationId};
 use metrics::Gauge;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use url::{Position, Url};
 
 use super::{HttpOptions, answer::Failure, connection::Connection};
+
+/// New connections of one application to one host that nothing has come back on, at a time. Receivers
+/// queue some hundred at most before they accept them, and the network tries again after a second.
+const MAX_NEW: usize = 64;
 
 /// Whose connections, and to where. Nothing is copied from the URL.
 #[derive(Clone, Copy)]
@@ -58,6 +62,8 @@ pub(super) struct Pool {
     lifetime: Duration,
     idle_timeout: Duration,
     idle: Mutex<Idle>,
+    /// Turns to make a new connection, where somebody makes one.
+    turns: Mutex<HashMap<(String, Owner), Arc<Semaphore>>>,
     idle_gauge: Gauge,
 }
 
@@ -91,6 +97,7 @@ impl Pool {
             lifetime: options.connection_lifetime,
             idle_timeout: options.idle_timeout,
             idle: Mutex::default(),
+            turns: Mutex::default(),
             idle_gauge: metrics::gauge!("hookwright_connections_idle"),
         }
     }
@@ -98,6 +105,16 @@ impl Pool {
     /// Waits until one more connection may be in use.
     pub(super) async fn slot(&self) -> SemaphorePermit<'_> {
         self.slots.acquire().await.expect("the semaphore is never closed")
+    }
+
+    /// Waits until one more connection may be made there. A warm one may have come back meanwhile.
+    pub(super) async fn turn(&self, origin: Origin<'_>) -> OwnedSemaphorePermit {
+        let turns = {
+            let mut turns = self.turns.lock();
+            let there = turns.entry((origin.authority.to_owned(), origin.owner));
+            Arc::clone(there.or_insert_with(|| Arc::new(Semaphore::new(MAX_NEW))))
+        };
+        turns.acquire_owned().await.expect("the semaphore is never closed")
     }
 
     /// The epoch that a connection dialled now belongs to.
@@ -174,6 +191,8 @@ impl Pool {
         self.idle_gauge.set(order.len() as f64);
         drop(idle);
         drop(closed);
+        // One: nobody has a turn there, or waits for one.
+        self.turns.lock().retain(|_, there| Arc::strong_count(there) > 1);
     }
 
     fn is_over(&self, waiting: &Waiting, now: Duration) -> bool {
@@ -213,5 +232,30 @@ impl Idle {
 
     fn is_forgotten(&self, authority: &str, epoch: u64) -> bool {
         self.forgotten.get(authority).is_some_and(|(since, _)| epoch < *since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn new_connections_of_one_application_to_one_host_take_turns() {
+        let pool = Pool::new(&HttpOptions::default());
+        let url: Url = "https://one.test/hook".parse().expect("a URL");
+        let other: Url = "https://two.test/hook".parse().expect("a URL");
+        let origin = |app, url| Origin::of(ApplicationId::from_raw([app; 20]), url).expect("https");
+        let turn = |app, url| pool.turn(origin(app, url)).now_or_never();
+        let mut turns: Vec<_> = (0..MAX_NEW).map(|_| turn(1, &url)).collect();
+        assert!(turns.iter().all(Option::is_some));
+        assert!(turn(1, &url).is_none(), "all turns are taken");
+        assert!(turn(2, &url).is_some() && turn(1, &other).is_some(), "these are others");
+        turns.pop();
+        assert!(turn(1, &url).is_some());
+        pool.sweep(Duration::ZERO);
+        assert_eq!(pool.turns.lock().len(), 1, "forgotten where nobody has a turn");
+        assert!(turn(1, &url).is_some());
     }
 }

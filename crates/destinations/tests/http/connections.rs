@@ -44,6 +44,30 @@ async fn a_connection_is_used_again() {
 }
 
 #[tokio::test]
+async fn connections_that_hang_keep_nobody_from_making_more() {
+    // More than may be new at a time: they count as accepted after a moment.
+    let receiver = Receiver::start(|mut stream, number| async move {
+        while read_request(&mut stream).await.is_some() {
+            if number <= 200 {
+                std::future::pending::<()>().await;
+            }
+            stream.write_all(OK).await.expect("somebody who reads");
+        }
+    })
+    .await;
+    let sender = Sender::new();
+    let url = receiver.url();
+    let hanging = futures_util::future::join_all((0..200).map(|_| sender.post_in_vain(&url)));
+    let healthy = async {
+        while receiver.accepted() < 200 {
+            tokio::task::yield_now().await;
+        }
+        delivers(&sender, &receiver).await;
+    };
+    tokio::join!(hanging, healthy);
+}
+
+#[tokio::test]
 async fn even_after_a_failure_and_a_body_longer_than_what_is_kept() {
     let long = "x".repeat(300_000);
     let answer = format!("HTTP/1.1 500 No\r\ncontent-length: {}\r\n\r\n{long}", long.len());
