@@ -13,8 +13,11 @@ use crate::{error::Result, tx::Tx};
 
 /// Young claims that are enough to be carried over.
 const ENOUGH: usize = 32 * 1024;
-/// New claims after which as many of those are carried over, in one transaction.
-const STEP: usize = 2 * 1024;
+/// New claims after which some are carried over, in one transaction.
+const STEP: usize = 512;
+/// As many times the new ones: what comes while a lot is carried over and taken away must be much less
+/// than the lot, or the next one would be larger.
+const PACE: usize = 4;
 
 /// What the writer knows of young claims. Rebuilt from `claim_recent` after a rollback.
 #[derive(Default)]
@@ -105,7 +108,7 @@ impl Tx<'_> {
     /// Carries over some claims, or takes away what has been carried over.
     pub(crate) fn carry_claims(&mut self) -> Result<()> {
         let now = self.now();
-        let step = std::mem::take(&mut self.claims.since_step).max(STEP);
+        let step = PACE * std::mem::take(&mut self.claims.since_step).max(STEP);
         let claims = &mut self.claims;
         let carrying = claims.carrying.get_or_insert_with(|| {
             let mut keys: Vec<_> = claims.recent.keys().copied().collect();

@@ -2,7 +2,7 @@
 //! table, from where the last step ended; the writer only removes. Bodies go by whole minutes of
 //! expiry, and only after all that is pending of them has ended.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use domain::{
     clock::Timestamp,
@@ -51,6 +51,9 @@ struct Done {
     attempts: bool,
     claims: bool,
     responses: bool,
+    young_claims: bool,
+    tokens: bool,
+    records: bool,
 }
 
 /// A place in `due`.
@@ -74,62 +77,75 @@ fn label(rows: usize) -> Label {
 }
 
 impl Sweeper {
+    /// One step of each part, beside one another: they look into different tables, and their writes go
+    /// along in the same transactions.
     pub(crate) async fn sweep(
         &mut self,
         readers: &Readers,
         writer: &Writer,
         limits: RetentionLimits,
     ) -> Result<Swept, StoreError> {
+        let by = Step { readers, writer, limits };
+        let Self { done, expiring, messages, attempts, claims, responses } = self;
+        let parts = tokio::join!(
+            part(&mut done.payloads, by.payloads(expiring)),
+            part(&mut done.messages, by.messages(messages)),
+            part(&mut done.attempts, by.attempts(attempts)),
+            part(&mut done.claims, by.keyed(Keyed::Claims, claims)),
+            part(&mut done.responses, by.keyed(Keyed::Responses, responses)),
+            part(&mut done.young_claims, by.young_claims()),
+            part(&mut done.tokens, by.tokens()),
+            part(&mut done.records, by.records()),
+        );
         let mut swept = Swept::default();
-        let done = self.done;
-        if !done.payloads {
-            self.done.payloads = !self.payloads(readers, writer, limits, &mut swept).await?;
+        for part in [parts.0, parts.1, parts.2, parts.3, parts.4, parts.5, parts.6, parts.7] {
+            swept += part?;
         }
-        if !done.messages {
-            self.done.messages = !self.messages(readers, writer, limits, &mut swept).await?;
-        }
-        if !done.attempts {
-            self.done.attempts = !self.attempts(readers, writer, limits, &mut swept).await?;
-        }
-        if !done.claims {
-            let more = self.keyed(Keyed::Claims, readers, writer, limits, &mut swept).await?;
-            self.done.claims = !more;
-        }
-        if !done.responses {
-            let more = self.keyed(Keyed::Responses, readers, writer, limits, &mut swept).await?;
-            self.done.responses = !more;
-        }
-        let young = young_claims(readers, writer, limits).await?;
-        swept.claims += young;
-        swept.more = young == limits.rows;
-        swept.more |= tokens(readers, writer, limits).await?;
-        swept.more |= records(readers, writer, limits).await?;
-        let Done { payloads, messages, attempts, claims, responses } = self.done;
-        swept.more |= !(payloads && messages && attempts && claims && responses);
         if !swept.more {
             // The next one begins anew.
-            self.done = Done::default();
+            *done = Done::default();
         }
         Ok(swept)
     }
+}
 
-    /// Bodies whose minute of expiry is over. Whether there are more.
+/// A step of one part, unless that is at its end.
+async fn part(
+    done: &mut bool,
+    step: impl Future<Output = Result<Swept, StoreError>>,
+) -> Result<Swept, StoreError> {
+    if *done {
+        return Ok(Swept::default());
+    }
+    let swept = step.await?;
+    *done = !swept.more;
+    Ok(swept)
+}
+
+/// What a step of a part needs.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    readers: &'a Readers,
+    writer: &'a Writer,
+    limits: RetentionLimits,
+}
+
+impl Step<'_> {
+    /// Bodies whose minute of expiry is over.
     async fn payloads(
-        &mut self,
-        readers: &Readers,
-        writer: &Writer,
-        limits: RetentionLimits,
-        swept: &mut Swept,
-    ) -> Result<bool, StoreError> {
-        let RetentionLimits { now, rows, .. } = limits;
-        let (end, place) = match self.expiring {
+        self,
+        expiring: &mut Option<(Timestamp, DuePlace)>,
+    ) -> Result<Swept, StoreError> {
+        let Self { readers, writer, limits: RetentionLimits { now, rows, .. } } = self;
+        let mut swept = Swept::default();
+        let (end, place) = match *expiring {
             Some(expiring) => expiring,
             None => {
                 let minute = Duration::from_secs(now.as_secs().rem_euclid(60).unsigned_abs());
                 let end = Timestamp::from_secs(now.as_secs()).minus(minute);
                 let first = tx::payload_minute(end).0;
                 if !readers.read(move |conn| has_payload_below(conn, first)).await? {
-                    return Ok(false);
+                    return Ok(swept);
                 }
                 (end, DuePlace { lane: -1, ..DuePlace::default() })
             }
@@ -141,33 +157,30 @@ impl Sweeper {
             writer.write(label, move |tx| end_given_up(tx, &over, now)).await?;
         }
         if let Some(next) = next {
-            self.expiring = Some((end, next));
-            return Ok(true);
+            *expiring = Some((end, next));
+            swept.more = true;
+            return Ok(swept);
         }
         // Nothing pending points there any more.
         let first = tx::payload_minute(end).0;
         let removed = writer.write(label(rows), move |tx| remove_payloads(tx, first, rows)).await?;
         swept.payloads += removed;
-        let more = removed == rows;
+        swept.more = removed == rows;
         let end_of_due = DuePlace { lane: i64::MAX, ..DuePlace::default() };
-        self.expiring = more.then_some((end, end_of_due));
-        Ok(more)
+        *expiring = swept.more.then_some((end, end_of_due));
+        Ok(swept)
     }
 
-    async fn messages(
-        &mut self,
-        readers: &Readers,
-        writer: &Writer,
-        limits: RetentionLimits,
-        swept: &mut Swept,
-    ) -> Result<bool, StoreError> {
-        let (from, rows) = (self.messages, limits.rows);
+    async fn messages(self, place: &mut Place) -> Result<Swept, StoreError> {
+        let Self { readers, writer, limits } = self;
+        let (from, rows) = (*place, limits.rows);
         let end = *MessageId::floor(limits.history_before).raw();
         let (old, next) =
             readers.read(move |conn| find_old_messages(conn, from, end, rows)).await?;
-        self.messages = next.unwrap_or_default();
+        *place = next.unwrap_or_default();
+        let mut swept = Swept { more: next.is_some(), ..Swept::default() };
         if old.is_empty() {
-            return Ok(next.is_some());
+            return Ok(swept);
         }
         let removed = writer
             .write(label(old.len()), move |tx| {
@@ -181,23 +194,19 @@ impl Sweeper {
         swept.messages += removed.messages;
         swept.deliveries += removed.deliveries;
         swept.payloads += removed.payloads;
-        Ok(next.is_some())
+        Ok(swept)
     }
 
-    async fn attempts(
-        &mut self,
-        readers: &Readers,
-        writer: &Writer,
-        limits: RetentionLimits,
-        swept: &mut Swept,
-    ) -> Result<bool, StoreError> {
-        let (from, rows) = (self.attempts, limits.rows);
+    async fn attempts(self, place: &mut Place) -> Result<Swept, StoreError> {
+        let Self { readers, writer, limits } = self;
+        let (from, rows) = (*place, limits.rows);
         let end = *AttemptId::floor(limits.history_before).raw();
         let (old, next) =
             readers.read(move |conn| find_old_attempts(conn, from, end, rows)).await?;
-        self.attempts = next.unwrap_or_default();
+        *place = next.unwrap_or_default();
+        let mut swept = Swept { more: next.is_some(), ..Swept::default() };
         if old.is_empty() {
-            return Ok(next.is_some());
+            return Ok(swept);
         }
         swept.attempts += writer
             .write(label(rows), move |tx| {
@@ -209,31 +218,21 @@ impl Sweeper {
                 Ok(removed.sum::<rusqlite::Result<usize>>()?)
             })
             .await?;
-        Ok(next.is_some())
+        Ok(swept)
     }
 
     /// Claims or saved answers that have expired.
-    async fn keyed(
-        &mut self,
-        table: Keyed,
-        readers: &Readers,
-        writer: &Writer,
-        limits: RetentionLimits,
-        swept: &mut Swept,
-    ) -> Result<bool, StoreError> {
-        let RetentionLimits { now, rows, .. } = limits;
-        let place = match table {
-            Keyed::Claims => &mut self.claims,
-            Keyed::Responses => &mut self.responses,
-        };
+    async fn keyed(self, table: Keyed, place: &mut [u8; 16]) -> Result<Swept, StoreError> {
+        let Self { readers, writer, limits: RetentionLimits { now, rows, .. } } = self;
         let from = *place;
         let (over, next) =
             readers.read(move |conn| find_expired(conn, table, from, now, rows)).await?;
         *place = next.unwrap_or_default();
         // Where few have expired there is no hurry to look further.
         let more = next.is_some() && over.len() == rows;
+        let mut swept = Swept { more, ..Swept::default() };
         if over.is_empty() {
-            return Ok(more);
+            return Ok(swept);
         }
         swept.claims += writer
             .write(label(over.len()), move |tx| {
@@ -246,7 +245,83 @@ impl Sweeper {
                 Ok(removed.sum::<rusqlite::Result<usize>>()?)
             })
             .await?;
-        Ok(more)
+        Ok(swept)
+    }
+
+    /// Claims that expired before they were carried over.
+    async fn young_claims(self) -> Result<Swept, StoreError> {
+        let RetentionLimits { now, rows, .. } = self.limits;
+        let expired = self.readers.read(move |conn| claims::find_expired(conn, now, rows)).await?;
+        let more = expired.len() == rows;
+        if expired.is_empty() {
+            return Ok(Swept::default());
+        }
+        let label = label(expired.len());
+        let claims = self.writer.write(label, move |tx| tx.remove_claims(&expired)).await?;
+        Ok(Swept { claims, more, ..Swept::default() })
+    }
+
+    /// Tokens that have ended by themselves, and revocations that refuse nothing any more.
+    async fn tokens(self) -> Result<Swept, StoreError> {
+        let Self { readers, writer, limits } = self;
+        let (now, rows) = (limits.now.as_micros(), limits.rows);
+        let any = readers
+            .read(move |conn| {
+                let sql = "/* sweep */ SELECT EXISTS (SELECT 1 FROM token WHERE expires_at <= ?1)
+                           OR EXISTS (SELECT 1 FROM revocation WHERE forget_at <= ?1)";
+                Ok(conn.prepare_cached(sql)?.query_row([now], |row| row.get::<_, bool>(0))?)
+            })
+            .await?;
+        if !any {
+            return Ok(Swept::default());
+        }
+        writer
+            .write(label(rows), move |tx| {
+                let mut more = false;
+                for sql in [
+                    "/* sweep */ DELETE FROM token WHERE id IN
+                     (SELECT id FROM token WHERE expires_at <= ?1 LIMIT ?2)",
+                    "/* sweep */ DELETE FROM revocation WHERE no IN
+                     (SELECT no FROM revocation WHERE forget_at <= ?1 LIMIT ?2)",
+                ] {
+                    more |= tx.conn.prepare_cached(sql)?.execute([now, rows as i64])? == rows;
+                }
+                Ok(Swept { more, ..Swept::default() })
+            })
+            .await
+    }
+
+    /// Tasks that have ended and rows of the audit, of before the end of history.
+    async fn records(self) -> Result<Swept, StoreError> {
+        let Self { readers, writer, limits } = self;
+        let RetentionLimits { history_before, rows, .. } = limits;
+        let (end, before) = (*TaskId::floor(history_before).raw(), history_before.as_micros());
+        let any = readers
+            .read(move |conn| {
+                let sql = r#"/* sweep */ SELECT EXISTS
+                    (SELECT 1 FROM task WHERE id < ?1 AND status <> '"running"')
+                    OR (SELECT at FROM audit ORDER BY no LIMIT 1) < ?2"#;
+                let params = params![end, before];
+                Ok(conn
+                    .prepare_cached(sql)?
+                    .query_row(params, |row| row.get::<_, Option<bool>>(0))?)
+            })
+            .await?;
+        if any != Some(true) {
+            return Ok(Swept::default());
+        }
+        writer
+            .write(label(rows), move |tx| {
+                let tasks = r#"/* sweep */ DELETE FROM task WHERE id IN (SELECT id FROM task
+                    WHERE id < ?1 AND status <> '"running"' ORDER BY id LIMIT ?2)"#;
+                let tasks = tx.conn.prepare_cached(tasks)?.execute(params![end, rows as i64])?;
+                // Rows of the audit are in the order of their time.
+                let audit = "/* sweep */ DELETE FROM audit WHERE no <= (SELECT max(no) FROM
+                    (SELECT no, at FROM audit ORDER BY no LIMIT ?2) WHERE at < ?1)";
+                let audit = tx.conn.prepare_cached(audit)?.execute(params![before, rows as i64])?;
+                Ok(Swept { more: tasks == rows || audit == rows, ..Swept::default() })
+            })
+            .await
     }
 }
 
@@ -482,86 +557,4 @@ fn find_expired(
         }
     }
     Ok((over, None))
-}
-
-/// Claims that expired before they were carried over. How many.
-async fn young_claims(
-    readers: &Readers,
-    writer: &Writer,
-    limits: RetentionLimits,
-) -> Result<usize, StoreError> {
-    let RetentionLimits { now, rows, .. } = limits;
-    let expired = readers.read(move |conn| claims::find_expired(conn, now, rows)).await?;
-    if expired.is_empty() {
-        return Ok(0);
-    }
-    writer.write(label(expired.len()), move |tx| tx.remove_claims(&expired)).await
-}
-
-/// Tokens that have ended by themselves, and revocations that refuse nothing any more. Whether there
-/// may be more.
-async fn tokens(
-    readers: &Readers,
-    writer: &Writer,
-    limits: RetentionLimits,
-) -> Result<bool, StoreError> {
-    let (now, rows) = (limits.now.as_micros(), limits.rows);
-    let any = readers
-        .read(move |conn| {
-            let sql = "/* sweep */ SELECT EXISTS (SELECT 1 FROM token WHERE expires_at <= ?1)
-                       OR EXISTS (SELECT 1 FROM revocation WHERE forget_at <= ?1)";
-            Ok(conn.prepare_cached(sql)?.query_row([now], |row| row.get::<_, bool>(0))?)
-        })
-        .await?;
-    if !any {
-        return Ok(false);
-    }
-    writer
-        .write(label(rows), move |tx| {
-            let mut more = false;
-            for sql in [
-                "/* sweep */ DELETE FROM token WHERE id IN
-                 (SELECT id FROM token WHERE expires_at <= ?1 LIMIT ?2)",
-                "/* sweep */ DELETE FROM revocation WHERE no IN
-                 (SELECT no FROM revocation WHERE forget_at <= ?1 LIMIT ?2)",
-            ] {
-                more |= tx.conn.prepare_cached(sql)?.execute([now, rows as i64])? == rows;
-            }
-            Ok(more)
-        })
-        .await
-}
-
-/// Tasks that have ended and rows of the audit, of before the end of history. Whether there may be more.
-async fn records(
-    readers: &Readers,
-    writer: &Writer,
-    limits: RetentionLimits,
-) -> Result<bool, StoreError> {
-    let RetentionLimits { history_before, rows, .. } = limits;
-    let (end, before) = (*TaskId::floor(history_before).raw(), history_before.as_micros());
-    let any = readers
-        .read(move |conn| {
-            let sql = r#"/* sweep */ SELECT EXISTS
-                (SELECT 1 FROM task WHERE id < ?1 AND status <> '"running"')
-                OR (SELECT at FROM audit ORDER BY no LIMIT 1) < ?2"#;
-            let params = params![end, before];
-            Ok(conn.prepare_cached(sql)?.query_row(params, |row| row.get::<_, Option<bool>>(0))?)
-        })
-        .await?;
-    if any != Some(true) {
-        return Ok(false);
-    }
-    writer
-        .write(label(rows), move |tx| {
-            let tasks = r#"/* sweep */ DELETE FROM task WHERE id IN (SELECT id FROM task
-                WHERE id < ?1 AND status <> '"running"' ORDER BY id LIMIT ?2)"#;
-            let tasks = tx.conn.prepare_cached(tasks)?.execute(params![end, rows as i64])?;
-            // Rows of the audit are in the order of their time.
-            let audit = "/* sweep */ DELETE FROM audit WHERE no <= (SELECT max(no) FROM
-                (SELECT no, at FROM audit ORDER BY no LIMIT ?2) WHERE at < ?1)";
-            let audit = tx.conn.prepare_cached(audit)?.execute(params![before, rows as i64])?;
-            Ok(tasks == rows || audit == rows)
-        })
-        .await
 }

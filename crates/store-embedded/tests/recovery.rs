@@ -222,7 +222,7 @@ async fn claims_hold_while_and_after_they_are_carried_over() {
         assert_eq!(repeated, Ok(vec![Published::Repeated(first)]), "key {n}");
     };
     let mut firsts = Vec::new();
-    // Carried over from 32,768 on, 2,048 at a time: what is copied ends in the middle of it.
+    // Carried over from 32,768 on, 4,000 at a time: what is copied ends in the middle of it.
     for batch in 0..40 {
         let messages: Vec<_> = (batch * 1_000..(batch + 1) * 1_000).map(keyed).collect();
         firsts.extend(messages.iter().map(|new| new.message.id));
@@ -239,12 +239,12 @@ async fn claims_hold_while_and_after_they_are_carried_over() {
         assert_eq!(store.check().await.expect("check").problems, [""; 0]);
     }
     // To the end, and on.
-    for batch in 40..90 {
+    for batch in 40..200 {
         let messages: Vec<_> = (batch * 1_000..(batch + 1) * 1_000).map(keyed).collect();
         firsts.extend(messages.iter().map(|new| new.message.id));
         store.publish(messages).await.expect("published");
     }
-    for n in (0..90_000).step_by(997) {
+    for n in (0..200_000).step_by(1_997) {
         repeat(&store, n, firsts[n as usize]).await;
     }
     drop(store);
@@ -252,6 +252,7 @@ async fn claims_hold_while_and_after_they_are_carried_over() {
     let count = |sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a count");
     let (young, old) =
         (count("SELECT count(*) FROM claim_recent"), count("SELECT count(*) FROM claim"));
-    assert!(young < 80_000 && old > 32_000, "{young} young, {old} old");
-    assert!(young + old >= 90_000);
+    // However many come, the young ones stay few.
+    assert!(young < 60_000, "{young} young, {old} old");
+    assert!(young + old >= 200_000, "{young} young, {old} old");
 }

@@ -37,6 +37,18 @@ pub struct Swept {
     pub more: bool,
 }
 
+impl std::ops::AddAssign for Swept {
+    fn add_assign(&mut self, other: Self) {
+        self.payloads += other.payloads;
+        self.messages += other.messages;
+        self.deliveries += other.deliveries;
+        self.attempts += other.attempts;
+        self.claims += other.claims;
+        self.expired += other.expired;
+        self.more |= other.more;
+    }
+}
+
 /// How full a store is, and how it fares: for metrics and health.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreStats {
