@@ -29,12 +29,7 @@ async fn sweep(store: &dyn Store, now: Timestamp, history_before: Timestamp, row
     for _ in 0..100 {
         let swept = store.sweep(RetentionLimits { now, history_before, rows }).await;
         let swept = swept.expect("sweep");
-        all.payloads += swept.payloads;
-        all.messages += swept.messages;
-        all.deliveries += swept.deliveries;
-        all.attempts += swept.attempts;
-        all.claims += swept.claims;
-        all.expired += swept.expired;
+        all += Swept { more: false, ..swept };
         if !swept.more {
             return all;
         }
