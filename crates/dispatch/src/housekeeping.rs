@@ -20,7 +20,7 @@ use tokio::time::sleep;
 use crate::engine::Engine;
 
 /// Wait between steps of a sweep that has more to do: other writes get their turn.
-const BETWEEN_STEPS: Duration = Duration::from_millis(20);
+const BETWEEN_STEPS: Duration = Duration::from_millis(5);
 
 /// The engine's counters, registered once.
 pub(crate) struct Metrics {

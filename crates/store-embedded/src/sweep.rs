@@ -29,11 +29,13 @@ use crate::{
 const MOST_PLACES: usize = 5_000;
 /// Rows looked at for each one that may be removed.
 const LOOK_AHEAD: usize = 8;
+/// How long a part that is at its end rests while others of the sweep have more to do.
+const REST: Duration = Duration::from_secs(2);
 
 /// Where the last steps ended.
 #[derive(Default)]
 pub(crate) struct Sweeper {
-    /// What this sweep has been through already, while others of it have more to do.
+    /// Which parts of this sweep are at their end, while others of it have more to do.
     done: Done,
     /// Bodies being removed: the end of those, and how far their pending deliveries have ended.
     expiring: Option<(Timestamp, DuePlace)>,
@@ -43,17 +45,18 @@ pub(crate) struct Sweeper {
     responses: [u8; 16],
 }
 
-/// Parts of a sweep that are at their end.
+/// When parts of a sweep came to their end. Each begins anew after a rest: a sweep in which any part
+/// can hardly keep up has no end, and the others must not wait for it.
 #[derive(Clone, Copy, Default)]
 struct Done {
-    payloads: bool,
-    messages: bool,
-    attempts: bool,
-    claims: bool,
-    responses: bool,
-    young_claims: bool,
-    tokens: bool,
-    records: bool,
+    payloads: Option<Timestamp>,
+    messages: Option<Timestamp>,
+    attempts: Option<Timestamp>,
+    claims: Option<Timestamp>,
+    responses: Option<Timestamp>,
+    young_claims: Option<Timestamp>,
+    tokens: Option<Timestamp>,
+    records: Option<Timestamp>,
 }
 
 /// A place in `due`.
@@ -88,14 +91,14 @@ impl Sweeper {
         let by = Step { readers, writer, limits };
         let Self { done, expiring, messages, attempts, claims, responses } = self;
         let parts = tokio::join!(
-            part(&mut done.payloads, by.payloads(expiring)),
-            part(&mut done.messages, by.messages(messages)),
-            part(&mut done.attempts, by.attempts(attempts)),
-            part(&mut done.claims, by.keyed(Keyed::Claims, claims)),
-            part(&mut done.responses, by.keyed(Keyed::Responses, responses)),
-            part(&mut done.young_claims, by.young_claims()),
-            part(&mut done.tokens, by.tokens()),
-            part(&mut done.records, by.records()),
+            part(&mut done.payloads, limits.now, by.payloads(expiring)),
+            part(&mut done.messages, limits.now, by.messages(messages)),
+            part(&mut done.attempts, limits.now, by.attempts(attempts)),
+            part(&mut done.claims, limits.now, by.keyed(Keyed::Claims, claims)),
+            part(&mut done.responses, limits.now, by.keyed(Keyed::Responses, responses)),
+            part(&mut done.young_claims, limits.now, by.young_claims()),
+            part(&mut done.tokens, limits.now, by.tokens()),
+            part(&mut done.records, limits.now, by.records()),
         );
         let mut swept = Swept::default();
         for part in [parts.0, parts.1, parts.2, parts.3, parts.4, parts.5, parts.6, parts.7] {
@@ -109,16 +112,18 @@ impl Sweeper {
     }
 }
 
-/// A step of one part, unless that is at its end.
+/// A step of one part, unless that rests.
 async fn part(
-    done: &mut bool,
+    done: &mut Option<Timestamp>,
+    now: Timestamp,
     step: impl Future<Output = Result<Swept, StoreError>>,
 ) -> Result<Swept, StoreError> {
-    if *done {
+    // A clock that was set back ends the rest.
+    if done.is_some_and(|done| done <= now && now < done.plus(REST)) {
         return Ok(Swept::default());
     }
     let swept = step.await?;
-    *done = !swept.more;
+    *done = (!swept.more).then_some(now);
     Ok(swept)
 }
 

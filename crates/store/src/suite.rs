@@ -139,6 +139,7 @@ macro_rules! __suite_tests {
         $crate::__suite_group!($make, retention:
             takes_expired_payloads,
             takes_old_history,
+            takes_payloads_beside_history,
             takes_expired_claims,
             takes_old_tasks,
             counts_what_remains,

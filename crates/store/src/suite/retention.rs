@@ -121,6 +121,33 @@ pub async fn takes_old_history(store: &dyn Store) {
     assert_eq!(sweep(store, at(620), at(400), 100).await.messages, 1, "its work is done");
 }
 
+/// What has come to its end waits for nothing else: bodies that expire while there is still history to
+/// take away go meanwhile.
+pub async fn takes_payloads_beside_history(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let app = f.application().await;
+    let one = f.endpoint(&app).await;
+    for i in 0..20 {
+        let sent = f.send(&app, &[&one], at(i)).await;
+        f.tried(&sent.deliveries[0], 200, DELIVERED, at(50)).await;
+    }
+    let message = Message { expires_at: at(700), ..f.message(&app, at(500)) };
+    let sent = f.send_message(message, &app, &[&one]).await;
+    f.tried(&sent.deliveries[0], 200, DELIVERED, at(501)).await;
+
+    let step = async |now| {
+        let limits = RetentionLimits { now, history_before: at(400), rows: 1 };
+        store.sweep(limits).await.expect("sweep")
+    };
+    assert!(step(at(600)).await.more, "history is left");
+    for _ in 0..3 {
+        assert!(step(at(800)).await.more, "history is left");
+    }
+    let id = Ref::Id(sent.message.id);
+    let bare = Message { body: None, ..sent.message };
+    assert_eq!(store.message(tenant(&app), &id).await, Ok(Some(bare)));
+}
+
 /// Claims and saved answers go when they have expired.
 pub async fn takes_expired_claims(store: &dyn Store) {
     let f = Fixture::new(store);
