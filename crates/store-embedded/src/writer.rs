@@ -26,8 +26,11 @@ use crate::{
     tx::Tx,
 };
 
-/// Most rows of a kind in one transaction: bounds how long the next one waits.
-const MAX_ROWS: usize = 2_048;
+/// Most rows of outcomes, and of new work, in one transaction: bounds how long the next one waits. The
+/// more go together, the more of them share pages.
+const MAX_ROWS: usize = 8_192;
+/// The same of what can wait.
+const MAX_OTHER_ROWS: usize = 2_048;
 /// Most bytes of a kind in one transaction.
 const MAX_BYTES: usize = 16 << 20;
 
@@ -120,10 +123,11 @@ impl Waiting {
         let mut jobs = Vec::new();
         for kind in [Kind::Settle, Kind::Ingest, Kind::Other] {
             let (mut rows, mut bytes) = (0, 0);
+            let max_rows = if kind == Kind::Other { MAX_OTHER_ROWS } else { MAX_ROWS };
             let queue = self.of(kind);
             while let Some(job) = queue.front() {
                 let fits =
-                    rows + job.label.rows <= MAX_ROWS && bytes + job.label.bytes <= MAX_BYTES;
+                    rows + job.label.rows <= max_rows && bytes + job.label.bytes <= MAX_BYTES;
                 if rows > 0 && !fits {
                     break;
                 }
