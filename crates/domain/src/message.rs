@@ -1,6 +1,6 @@
 //! One event, as it was accepted. It never changes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
@@ -23,7 +23,7 @@ pub enum Origin {
 }
 
 /// What is delivered: bytes, not JSON. JSON is the API's view of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Body {
     /// As accepted, to the byte.
     pub bytes: Bytes,
@@ -31,20 +31,40 @@ pub struct Body {
     pub content_type: Arc<str>,
     /// Headers that came with it and go with it (chosen ones of received events).
     pub headers: Vec<(Arc<str>, Arc<str>)>,
+    /// See [`Body::hash`].
+    hash: OnceLock<[u8; 16]>,
 }
 
 impl Body {
-    /// A JSON text.
-    pub fn json(bytes: Bytes) -> Self {
-        Self { bytes, content_type: "application/json".into(), headers: Vec::new() }
+    /// What is sent as it is.
+    pub fn new(bytes: Bytes, content_type: Arc<str>, headers: Vec<(Arc<str>, Arc<str>)>) -> Self {
+        Self { bytes, content_type, headers, hash: OnceLock::new() }
     }
 
-    /// First 16 bytes of the SHA-256 of the bytes: what an attempt says it sent.
+    /// A JSON text.
+    pub fn json(bytes: Bytes) -> Self {
+        Self::new(bytes, "application/json".into(), Vec::new())
+    }
+
+    /// First 16 bytes of the SHA-256 of the bytes: what an attempt says it sent. Computed once,
+    /// however many endpoints it goes to.
     pub fn hash(&self) -> [u8; 16] {
-        let hash = digest::digest(&digest::SHA256, &self.bytes);
-        hash.as_ref()[..16].try_into().expect("SHA-256 has 32 bytes")
+        *self.hash.get_or_init(|| {
+            let hash = digest::digest(&digest::SHA256, &self.bytes);
+            hash.as_ref()[..16].try_into().expect("SHA-256 has 32 bytes")
+        })
     }
 }
+
+impl PartialEq for Body {
+    /// Whether its hash is known makes no difference.
+    fn eq(&self, other: &Self) -> bool {
+        (&self.bytes, &self.content_type, &self.headers)
+            == (&other.bytes, &other.content_type, &other.headers)
+    }
+}
+
+impl Eq for Body {}
 
 /// One event of one application.
 #[derive(Clone, Debug, PartialEq, Eq)]

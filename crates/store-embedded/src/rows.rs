@@ -1,6 +1,6 @@
 //! Rows and what they mean.
 
-use std::{fmt::Display, str::FromStr, sync::Arc};
+use std::{fmt::Display, str::FromStr};
 
 use bytes::Bytes;
 use domain::{
@@ -177,14 +177,12 @@ pub(crate) fn add_body(conn: &Connection, row: &Row<'_>, message: &mut Message) 
 }
 
 fn body(row: &Row<'_>, codec: u8, stored: &[u8]) -> Result<Body> {
-    let body = Body::json(codec::decode(codec, stored)?);
-    let content_type: Option<Arc<str>> = row.get(9)?;
-    let headers = opt_json::<Vec<(Arc<str>, Arc<str>)>>(row, 10)?;
-    Ok(Body {
-        content_type: content_type.unwrap_or(body.content_type),
-        headers: headers.unwrap_or_default(),
-        bytes: body.bytes,
-    })
+    let mut body = Body::json(codec::decode(codec, stored)?);
+    if let Some(content_type) = row.get(9)? {
+        body.content_type = content_type;
+    }
+    body.headers = opt_json(row, 10)?.unwrap_or_default();
+    Ok(body)
 }
 
 /// Whether type, channels and tags of a message, in columns `at` to `at + 2`, are as wanted.

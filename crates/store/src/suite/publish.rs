@@ -52,11 +52,11 @@ pub async fn keeps_message_and_deliveries(store: &dyn Store) {
     message.event_id = uid("event-1");
     message.channels = vec!["c:1".parse().expect("a name"), "d+2".parse().expect("a name")];
     message.tags = vec![r"a/b\c#d".parse().expect("a name"), "e".parse().expect("a name")];
-    message.body = Some(Body {
-        bytes: Bytes::from_static(b"\x00\xffnot { JSON"),
-        content_type: "application/octet-stream".into(),
-        headers: vec![("x-github-event".into(), "push".into())],
-    });
+    message.body = Some(Body::new(
+        Bytes::from_static(b"\x00\xffnot { JSON"),
+        "application/octet-stream".into(),
+        vec![("x-github-event".into(), "push".into())],
+    ));
     message.origin = Origin::Source;
     message.deliver_at = Some(at(60));
     let sent = f.send_message(message, &app, &[&one, &two]).await;
