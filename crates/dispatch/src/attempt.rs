@@ -11,9 +11,9 @@ use domain::{
     operational::{LastAttempt, OperationalEvent},
 };
 use futures_util::FutureExt;
-use store::failpoint;
+use store::{deliveries::Settle, failpoint};
 
-use crate::{core::Start, engine::Engine};
+use crate::{core::Start, engine::Engine, request::Signed};
 
 /// A delivery younger than this, never tried, is not over age: nothing needs to be looked up to know.
 const SURELY_FRESH: Duration = Duration::from_secs(60);
@@ -41,39 +41,32 @@ impl Engine {
         )
     )]
     pub(crate) async fn attempt(self: Arc<Self>, start: Start) {
-        let endpoint = start.hot.delivery.endpoint;
-        let probe = start.probe;
-        let made = match AssertUnwindSafe(self.make(&start)).catch_unwind().await {
-            Ok(Ok(made)) => made,
-            Ok(Err(next)) => {
-                self.tell(|core, now| core.unstarted(endpoint, probe, now));
-                return self.finish(start, None, next, Health::Same, Vec::new()).await;
-            }
-            Err(_) => {
-                tracing::error!(%endpoint, message = %start.hot.delivery.message,
-                    "an attempt panicked; its delivery is set aside until the next start");
-                return self.tell(|core, now| {
-                    core.unstarted(endpoint, probe, now);
-                    core.set_aside(endpoint, start.held, now);
-                });
-            }
+        let (settle, events) = match AssertUnwindSafe(self.make(&start)).catch_unwind().await {
+            Ok(Ok(made)) => self.came_back(&start, made),
+            Ok(Err(next)) => self.never_sent(&start, next),
+            Err(_) => return self.panicked(&start),
         };
+        self.finish(&start, settle, events).await;
+    }
+
+    /// An attempt came back: tells the core, and what to write.
+    fn came_back(self: &Arc<Self>, start: &Start, made: Made) -> (Settle, Vec<OperationalEvent>) {
         tracing::Span::current().record("class", made.outcome.class.as_str());
+        let (delivery, message) = (&start.hot.delivery, &start.hot.message);
         let settlement = made.settlement;
         let health = self.tell(|core, now| {
-            core.answered(endpoint, settlement.pace, probe, now);
-            core.once(endpoint, settlement.health)
+            core.answered(delivery.endpoint, settlement.pace, start.probe, now);
+            core.once(delivery.endpoint, settlement.health)
         });
-        let message = &start.hot.message;
         let attempt = Attempt {
             id: AttemptId::generate(made.started_at, &*self.parts.entropy),
             org: message.org,
             app: message.app,
-            endpoint,
+            endpoint: delivery.endpoint,
             message: message.id,
-            delivery: start.hot.delivery.id,
-            number: start.hot.delivery.attempts.saturating_add(1),
-            trigger: start.hot.delivery.trigger,
+            delivery: delivery.id,
+            number: delivery.attempts.saturating_add(1),
+            trigger: delivery.trigger,
             url: start.endpoint.shown_url.as_ref().to_owned(),
             outcome: made.outcome,
             started_at: made.started_at,
@@ -83,25 +76,47 @@ impl Engine {
             superseded: false,
         };
         let events = events(&settlement, health, &attempt);
-        self.finish(start, Some(attempt), settlement.next, health, events).await;
+        let delivery = delivery.clone();
+        let next = settlement.next;
+        let settle =
+            Settle { delivery, attempt: Some(attempt), next, health, messages: Vec::new() };
+        (settle, events)
+    }
+
+    /// There was nothing to send: the delivery ends, or waits, without an attempt.
+    fn never_sent(self: &Arc<Self>, start: &Start, next: Next) -> (Settle, Vec<OperationalEvent>) {
+        let delivery = start.hot.delivery.clone();
+        self.tell(|core, now| core.unstarted(delivery.endpoint, start.probe, now));
+        let (health, messages) = (Health::Same, Vec::new());
+        (Settle { delivery, attempt: None, next, health, messages }, Vec::new())
+    }
+
+    fn panicked(self: &Arc<Self>, start: &Start) {
+        let endpoint = start.hot.delivery.endpoint;
+        tracing::error!(%endpoint, message = %start.hot.delivery.message,
+            "an attempt panicked; its delivery is set aside until the next start");
+        self.tell(|core, now| {
+            core.unstarted(endpoint, start.probe, now);
+            core.set_aside(endpoint, start.held, now);
+        });
     }
 
     /// Sends it and decides what the outcome means; `Err` if there was nothing to send.
     async fn make(&self, start: &Start) -> Result<Made, Next> {
         let body = self.sendable(start).await?;
         let started_at = self.wall();
-        let signed = self.requests.build(&start.hot.message, &body, &start.endpoint, started_at);
+        let signed = self.requests.build(&start.hot.message, body, &start.endpoint, started_at);
         failpoint::pass("attempt.before_send");
-        let outcome = self.parts.destination.deliver(signed.request).await;
+        let Signed { request, secrets, body_hash } = signed;
+        let outcome = self.parts.destination.deliver(request).await;
         failpoint::pass("attempt.after_response");
         self.metrics.attempt(&outcome);
         let settlement = self.judge(start, &outcome).await;
-        let (secrets, body_hash) = (signed.secrets, signed.body_hash);
         Ok(Made { started_at, outcome, settlement, secrets, body_hash })
     }
 
     /// The body to send, or what becomes of the delivery without being sent.
-    async fn sendable(&self, start: &Start) -> Result<Body, Next> {
+    async fn sendable<'a>(&self, start: &'a Start) -> Result<&'a Body, Next> {
         let (delivery, message) = (&start.hot.delivery, &start.hot.message);
         let wall = self.wall();
         let fresh = delivery.attempts == 0
@@ -121,7 +136,7 @@ impl Engine {
             // The wall clock was set back: it is due by the engine's time, and not by the caller's.
             return Err(Next::Retry(self.now().plus(at.since(wall))));
         }
-        message.body.clone().ok_or(Next::End(EndState::Cancelled, Cause::Expunged))
+        message.body.as_ref().ok_or(Next::End(EndState::Cancelled, Cause::Expunged))
     }
 
     /// Ages are judged by what the wall clock shows; the next try is due by the engine's time, which

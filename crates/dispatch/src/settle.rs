@@ -4,7 +4,6 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    attempt::Attempt,
     delivery::{Health, Next},
     operational::OperationalEvent,
 };
@@ -27,38 +26,35 @@ const MOST_REFUSED: u32 = 8;
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 impl Engine {
-    /// Writes what an attempt came to (`None`: the delivery ends without one), tells the core, and
-    /// hands over the messages that it caused, which tell of `events`.
+    /// Writes what an attempt came to, tells the core, and hands over the messages that it caused,
+    /// which tell of `events`.
     pub(crate) async fn finish(
-        self: Arc<Self>,
-        start: Start,
-        attempt: Option<Attempt>,
-        next: Next,
-        health: Health,
+        self: &Arc<Self>,
+        start: &Start,
+        mut settle: Settle,
         events: Vec<OperationalEvent>,
     ) {
-        let delivery = start.hot.delivery.clone();
-        let mut settle = Settle { delivery, attempt, next, health, messages: Vec::new() };
-        let Some(settled) = self.write(&start, &events, &mut settle).await else {
-            let (endpoint, held) = (settle.delivery.endpoint, start.held);
-            return self.tell(|core, now| core.set_aside(endpoint, held, now));
+        let written = self.write(start, &events, &mut settle).await;
+        let (id, endpoint) = (settle.delivery.id, settle.delivery.endpoint);
+        let Some(settled) = written else {
+            return self.tell(|core, now| core.set_aside(endpoint, start.held, now));
         };
         failpoint::pass("settle.after_commit");
-        self.metrics.settled(next, &settled);
+        self.metrics.settled(settle.next, &settled);
         self.health_settled(&settle, settled.health_changed);
         self.tell(|core, now| {
-            let look = match next {
+            let look = match settle.next {
                 // It moved on without us: the store knows what is left of it.
                 _ if settled.superseded => Some(now),
                 Next::Retry(due) => Some(due),
                 Next::End(..) => None,
             };
-            let Settle { delivery, .. } = &settle;
-            let held = (delivery.id, start.held);
-            core.settled(delivery.endpoint, held, look, &settled.also_ended, now);
+            core.settled(endpoint, (id, start.held), look, &settled.also_ended, now);
         });
         if !settle.messages.is_empty() {
-            self.hand_over_caused(&start, &events, settle.messages, &settled.published).await;
+            // Boxed: it is rare, and large.
+            let caused = self.hand_over_caused(start, &events, settle.messages, &settled.published);
+            Box::pin(caused).await;
         }
     }
 
@@ -76,7 +72,8 @@ impl Engine {
         let written = loop {
             // Made once: what is tried again after an unknown outcome must be the same messages.
             if settle.messages.is_empty() && !events.is_empty() && untold < MOST_UNTOLD {
-                match self.operational_messages(start, events).await {
+                // Boxed: it is rare, and large.
+                match Box::pin(self.operational_messages(start, events)).await {
                     Ok(messages) => settle.messages = messages,
                     Err(error) => {
                         untold += 1;

@@ -71,9 +71,9 @@ pub fn router(state: ApiState) -> Api {
         .route("/api/v1/openapi.json", get(openapi::serve))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .fallback(async || ApiError::NotFound("There is no such route."))
-        .layer(metrics)
-        // The edge has bounded the body already.
-        .layer(DefaultBodyLimit::disable())
+        // One layer of two: each one puts every request's work into a box of its own. The edge has
+        // bounded the body already.
+        .layer((DefaultBodyLimit::disable(), metrics))
         .with_state(state.clone());
     cors.layer(Edge::new(routes, state.body_limit, state.body_timeout))
 }

@@ -93,24 +93,32 @@ impl Connection {
         self.driver.0.is_some() && self.handle.is_ready()
     }
 
-    /// Sends one request and waits for the head of its answer.
-    pub(super) async fn send(&mut self, message: Message) -> Result<Response<Incoming>, SendError> {
+    /// Sends one request and waits for the head of its answer. The future does not hold the request:
+    /// it is given to the connection at once.
+    pub(super) fn send(
+        &mut self,
+        message: Message,
+    ) -> impl Future<Output = Result<Response<Incoming>, SendError>> {
         self.meter.start(HEAD_BUDGET_BYTES);
         let answered = self.handle.try_send_request(message);
-        self.driver.drive(answered).await.map_err(|mut error| {
-            if let Some(message) = error.take_message() {
-                return SendError::Unsent(Box::new(message));
-            }
-            SendError::Failed(if self.meter.is_exceeded() {
-                let text = "the answer has no end to its headers";
-                Failure::new(OutcomeClass::Protocol, text)
-            } else if self.meter.has_sent() {
-                Failure::unanswered(error.error())
-            } else {
-                let text = format!("the connection broke before the request: {}", error.error());
-                Failure::new(OutcomeClass::Connect, text)
+        let Self { driver, meter, .. } = self;
+        async move {
+            driver.drive(pin!(answered)).await.map_err(|mut error| {
+                if let Some(message) = error.take_message() {
+                    return SendError::Unsent(Box::new(message));
+                }
+                SendError::Failed(if meter.is_exceeded() {
+                    let text = "the answer has no end to its headers";
+                    Failure::new(OutcomeClass::Protocol, text)
+                } else if meter.has_sent() {
+                    Failure::unanswered(error.error())
+                } else {
+                    let text =
+                        format!("the connection broke before the request: {}", error.error());
+                    Failure::new(OutcomeClass::Connect, text)
+                })
             })
-        })
+        }
     }
 
     /// Reads the body of an answer into `answer`, to its end or to the limit.
@@ -123,7 +131,7 @@ impl Connection {
         answer: &mut Answer,
     ) -> Result<(), Failure> {
         self.meter.allow(BODY_BUDGET_BYTES);
-        while let Some(frame) = self.driver.drive(body.frame()).await {
+        while let Some(frame) = self.driver.drive(pin!(body.frame())).await {
             match frame {
                 Ok(frame) => frame.data_ref().into_iter().for_each(|data| answer.keep(data)),
                 Err(_) if self.meter.is_exceeded() => break,
@@ -154,8 +162,7 @@ impl Driver {
     }
 
     /// Waits for something that only this connection's bytes can bring about.
-    async fn drive<F: Future>(&mut self, future: F) -> F::Output {
-        let mut future = pin!(future);
+    async fn drive<F: Future>(&mut self, mut future: Pin<&mut F>) -> F::Output {
         poll_fn(|cx: &mut Context<'_>| -> Poll<F::Output> {
             self.poll(cx);
             future.as_mut().poll(cx)

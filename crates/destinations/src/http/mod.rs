@@ -28,8 +28,6 @@ use domain::{
     clock::Clock,
     destination::{Destination, Request},
 };
-use http::Response;
-use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
 
@@ -60,6 +58,8 @@ pub struct HttpDestination {
 /// How far an exchange has come: what is left to look at when the deadline ends it midway.
 #[derive(Default)]
 struct Progress {
+    /// What is yet to be sent.
+    message: Option<Message>,
     stage: Stage,
     connection: Option<Box<Connection>>,
     answer: Option<Answer>,
@@ -110,23 +110,30 @@ impl HttpDestination {
 
     async fn deliver(&self, request: Request) -> Outcome {
         let started = self.clock.monotonic();
-        let deadline = request.deadline;
-        let mut progress = Progress::default();
-        let ended =
-            match tokio::time::timeout(deadline, self.exchange(request, &mut progress)).await {
-                Ok(Ok(())) => progress.answered(),
-                Ok(Err(failure)) => failure.into_outcome(progress.answer),
-                Err(_) => progress.out_of_time(deadline),
-            };
+        let (deadline, app, url) = (request.deadline, request.app, Arc::clone(&request.url));
+        let ended = match Origin::of(app, &url).and_then(|o| Ok((o, request::build(request)?))) {
+            Ok((origin, message)) => {
+                let mut progress = Progress { message: Some(message), ..Progress::default() };
+                let exchange = self.exchange(origin, &url, &mut progress);
+                match tokio::time::timeout(deadline, exchange).await {
+                    Ok(Ok(())) => progress.answered(),
+                    Ok(Err(failure)) => failure.into_outcome(progress.answer),
+                    Err(_) => progress.out_of_time(deadline),
+                }
+            }
+            Err(failure) => failure.into_outcome(None),
+        };
         Outcome { duration: self.clock.monotonic().saturating_sub(started), ..ended }
     }
 
-    /// Everything that the deadline is over. On success `progress` holds the answer.
-    async fn exchange(&self, request: Request, progress: &mut Progress) -> Result<(), Failure> {
-        let app = request.app;
-        let url = Arc::clone(&request.url);
-        let origin = Origin::of(app, &url)?;
-        let mut message = request::build(request)?;
+    /// Everything that the deadline is over. On success `progress` holds the answer. Thousands of
+    /// these are under way at a time: what is rare in them, and large, is boxed.
+    async fn exchange(
+        &self,
+        origin: Origin<'_>,
+        url: &Url,
+        progress: &mut Progress,
+    ) -> Result<(), Failure> {
         let _slot = self.pool.slot().await;
         let mut warm = self.pool.take(origin, self.clock.monotonic());
         let mut turn = None;
@@ -134,17 +141,17 @@ impl HttpDestination {
             turn = Some(self.pool.turn(origin).await);
             warm = self.pool.take(origin, self.clock.monotonic());
         }
-        loop {
+        while progress.message.is_some() {
             let reused = warm.is_some();
             let connection = match warm.take() {
                 Some(connection) => connection,
-                // Boxed: dialling is rare and its future large.
-                None => Box::pin(self.dial(&url, &mut progress.stage)).await?,
+                None => Box::pin(self.dial(url, &mut progress.stage)).await?,
             };
             progress.stage = Stage::Exchanging;
             let connection = progress.connection.insert(connection);
+            let Some(message) = progress.message.take() else { break };
             let sent = match turn.take() {
-                Some(turn) => send_in_turn(connection, message, turn).await,
+                Some(turn) => Box::pin(send_in_turn(connection.send(message), turn)).await,
                 None => connection.send(message).await,
             };
             match sent {
@@ -152,11 +159,10 @@ impl HttpDestination {
                     let answer =
                         progress.answer.insert(Answer::new(&response, self.clock.as_ref()));
                     connection.read(response.into_body(), answer).await?;
-                    break;
                 }
                 // The receiver had closed a connection that we kept, and nothing of the request
                 // had left: to send it again cannot make it arrive twice.
-                Err(SendError::Unsent(unsent)) if reused => message = *unsent,
+                Err(SendError::Unsent(unsent)) if reused => progress.message = Some(*unsent),
                 Err(SendError::Unsent(_)) => {
                     let text = "the receiver closed the connection before the request was sent";
                     return Err(Failure::new(OutcomeClass::Connect, text));
@@ -179,13 +185,10 @@ impl HttpDestination {
     }
 }
 
-/// Sends, and gives the turn on when the answer comes, or when the connection must have been accepted.
-async fn send_in_turn(
-    connection: &mut Connection,
-    message: Message,
-    turn: OwnedSemaphorePermit,
-) -> Result<Response<Incoming>, SendError> {
-    let mut sending = pin!(connection.send(message));
+/// Waits for the answer, and gives the turn on when that comes or when the connection must have been
+/// accepted.
+async fn send_in_turn<T>(sending: impl Future<Output = T>, turn: OwnedSemaphorePermit) -> T {
+    let mut sending = pin!(sending);
     match tokio::time::timeout(ACCEPTED_AFTER, &mut sending).await {
         Ok(sent) => sent,
         Err(_) => {

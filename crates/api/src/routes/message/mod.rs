@@ -23,13 +23,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use self::bodies::Payload;
 pub use self::{
     bodies::{MessageIn, MessageOut},
     read::{MessageHistoryQuery, newest_first},
 };
 use super::{application, endpoint};
 use crate::{
-    auth::OrgCaller,
+    auth::{Caller, OrgCaller},
     body,
     error::ApiError,
     extract::{FromQuery, Path, Query, QueryPairs},
@@ -71,19 +72,13 @@ async fn create(
     trace: TraceParent,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let idempotency = key.message(&state, &caller, None);
-    let input: MessageIn<'_> = body::parse(&body)?;
-    let echo = input.echo();
-    let (mut draft, in_line) = input.draft(&body, state.clock.now(), idempotency)?;
-    trace.onto(&mut draft.body);
-    let spare = in_line.is_some().then(|| draft.clone());
+    let New { draft, echo, in_line } = New::read(&state, &caller, &key, &trace, &body)?;
     let mut published = publish_one(&state, caller.org, &app, draft).await;
     if matches!(published, Err(ApiError::NO_APPLICATION))
-        && let (Some(checked), Some(draft)) = (in_line, spare)
+        && let Some(in_line) = in_line
     {
-        let actor = caller.actor();
-        application::create_in_line(&state, &actor, caller.org, &app, checked).await?;
-        published = publish_one(&state, caller.org, &app, draft).await;
+        // Boxed: it is rare, and large.
+        published = Box::pin(in_line.publish(&state, &caller, &app)).await;
     }
     let accepted = published?;
     let mut out = MessageOut::new(&accepted.message, query.with_content);
@@ -92,6 +87,52 @@ async fn create(
         out.payload = echo;
     }
     Ok((StatusCode::ACCEPTED, Json(out)).into_response())
+}
+
+/// A request's message.
+struct New<'a> {
+    draft: Draft,
+    /// Its payload, to answer with.
+    echo: Option<Payload<'a>>,
+    in_line: Option<Box<InLine>>,
+}
+
+/// An application that is made first if it is not there, and the message that is published then.
+struct InLine {
+    application: application::Checked,
+    draft: Draft,
+}
+
+impl<'a> New<'a> {
+    fn read(
+        state: &ApiState,
+        caller: &Caller,
+        key: &RequestKey,
+        trace: &TraceParent,
+        body: &'a Bytes,
+    ) -> Result<Self, ApiError> {
+        let input: MessageIn<'a> = body::parse(body)?;
+        let echo = input.echo();
+        let idempotency = key.message(state, caller, None);
+        let (mut draft, application) = input.draft(body, state.clock.now(), idempotency)?;
+        trace.onto(&mut draft.body);
+        let in_line =
+            application.map(|application| Box::new(InLine { application, draft: draft.clone() }));
+        Ok(Self { draft, echo, in_line })
+    }
+}
+
+impl InLine {
+    async fn publish(
+        self,
+        state: &ApiState,
+        caller: &Caller,
+        app: &Ref<ApplicationId>,
+    ) -> Result<Accepted, ApiError> {
+        let Self { application, draft } = self;
+        application::create_in_line(state, &caller.actor(), caller.org, app, application).await?;
+        publish_one(state, caller.org, app, draft).await
+    }
 }
 
 async fn publish_one(
