@@ -5,10 +5,12 @@ mod common;
 use std::time::Duration;
 
 use common::Dir;
+use domain::delivery::{Health, Next};
 use hookwright_store_embedded::DATABASE_FILE;
 use rusqlite::Connection;
 use store::{
     Housekeeping,
+    deliveries::Settle,
     housekeeping::RetentionLimits,
     suite::fixture::{Fixture, at},
 };
@@ -35,4 +37,28 @@ async fn old_rows_go_a_few_at_a_time() {
         let swept = store.sweep(limits).await.expect("sweeps");
         assert_eq!((left(), swept.more), (remain, more));
     }
+}
+
+#[tokio::test]
+async fn disabling_by_failure_is_on_record() {
+    let dir = Dir::new();
+    let store = dir.open();
+    let f = Fixture::new(&store);
+    let app = f.application().await;
+    let endpoint = f.endpoint(&app).await;
+    for _ in 0..2 {
+        // The second one finds it disabled.
+        let sent = f.send(&app, &[&endpoint], at(1)).await;
+        let outcome = f.outcome(&sent.deliveries[0], Some(500), Next::Retry(at(900)), at(2));
+        f.settle(Settle { health: Health::Disable { fail_since: at(1) }, ..outcome }).await;
+    }
+    let conn = Connection::open(dir.path().join(DATABASE_FILE)).expect("opens");
+    let sql = "SELECT actor, target, detail FROM audit WHERE action = 'endpoint.disable'";
+    let mut statement = conn.prepare(sql).expect("prepared");
+    let rows = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .and_then(|rows| rows.collect::<Result<Vec<(String, String, String)>, _>>())
+        .expect("rows");
+    let detail = format!(r#"{{"failingSince":"{}"}}"#, at(1));
+    assert_eq!(rows, [("system".to_owned(), endpoint.id.to_string(), detail)]);
 }
