@@ -131,7 +131,7 @@ async fn answer(state: &ApiState, request: Request, next: Next) -> Result<Respon
     let Some(key) = key else { return Ok(next.run(request).await) };
     let ticket = state.in_flight.enter(key)?;
     let _turn = ticket.gate.lock().await;
-    if let Some(saved) = state.store.saved_response(key, state.clock.now()).await? {
+    if let Some(saved) = state.store.saved_response(caller.org, key, state.clock.now()).await? {
         return Ok(replay(saved));
     }
     let response = next.run(request).await;
@@ -142,7 +142,7 @@ async fn answer(state: &ApiState, request: Request, next: Next) -> Result<Respon
     let body = body.collect().await.map_err(|_| ApiError::Internal)?.to_bytes();
     let saved = SavedResponse { status: parts.status.as_u16(), body: body.to_vec() };
     let expires_at = state.clock.now().plus(state.idempotency_ttl);
-    if let Err(error) = state.store.save_response(key, saved, expires_at).await {
+    if let Err(error) = state.store.save_response(caller.org, key, saved, expires_at).await {
         // It is done and must be answered; only a repeat would be done again.
         tracing::warn!(%error, "the answer to an idempotency key could not be saved");
     }

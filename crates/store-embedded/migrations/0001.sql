@@ -181,22 +181,27 @@ CREATE TABLE attempt (
 -- Young claims, in the order in which they were made: see `claims.rs`.
 CREATE TABLE claim_recent (
     no INTEGER PRIMARY KEY,
+    org_no INTEGER NOT NULL,
     key BLOB NOT NULL,
     message_id BLOB NOT NULL,
     expires_at INTEGER NOT NULL
 );
 
 CREATE TABLE claim (
-    key BLOB PRIMARY KEY,
+    org_no INTEGER NOT NULL,
+    key BLOB NOT NULL,
     message_id BLOB NOT NULL,
-    expires_at INTEGER NOT NULL
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (org_no, key)
 ) WITHOUT ROWID;
 
 CREATE TABLE response (
-    key BLOB PRIMARY KEY,
+    org_no INTEGER NOT NULL,
+    key BLOB NOT NULL,
     status INTEGER NOT NULL,
     body BLOB NOT NULL,          -- sealed
-    expires_at INTEGER NOT NULL
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (org_no, key)
 ) WITHOUT ROWID;
 
 CREATE TABLE token (

@@ -5,11 +5,18 @@
 
 use std::collections::HashMap;
 
-use domain::{claim::ClaimKey, clock::Timestamp, id::MessageId};
+use domain::{
+    claim::ClaimKey,
+    clock::Timestamp,
+    id::{MessageId, OrganizationId},
+};
 use rusqlite::{Connection, OptionalExtension, params};
 use store::publish::Claim;
 
 use crate::{error::Result, tx::Tx};
+
+/// Where a claim, or a saved answer, is: the number of its organization, and its key.
+pub(crate) type Place = (i64, [u8; 16]);
 
 /// Young claims that are enough to be carried over.
 const ENOUGH: usize = 32 * 1024;
@@ -23,7 +30,7 @@ const PACE: usize = 2;
 /// What the writer knows of young claims. Rebuilt from `claim_recent` after a rollback.
 #[derive(Default)]
 pub(crate) struct Claims {
-    recent: HashMap<ClaimKey, Recent>,
+    recent: HashMap<Place, Recent>,
     last_no: i64,
     carrying: Option<Carrying>,
     since_step: usize,
@@ -37,8 +44,8 @@ struct Recent {
 
 /// Rows of `claim_recent` that are being carried over.
 struct Carrying {
-    /// Keys that are still to come, the first one last.
-    keys: Vec<ClaimKey>,
+    /// Those that are still to come, the first one last.
+    places: Vec<Place>,
     up_to: i64,
 }
 
@@ -46,18 +53,17 @@ impl Claims {
     /// As stored.
     pub(crate) fn load(conn: &Connection) -> Result<Self> {
         let mut claims = Self::default();
-        let sql =
-            "/* claims */ SELECT no, key, message_id, expires_at FROM claim_recent ORDER BY no";
+        let sql = "/* claims */ SELECT no, org_no, key, message_id, expires_at FROM claim_recent ORDER BY no";
         let mut statement = conn.prepare_cached(sql)?;
         let mut found = statement.query([])?;
         while let Some(row) = found.next()? {
             let recent = Recent {
                 no: row.get(0)?,
-                message: MessageId::from_raw(row.get(2)?),
-                expires_at: Timestamp::from_micros(row.get(3)?),
+                message: MessageId::from_raw(row.get(3)?),
+                expires_at: Timestamp::from_micros(row.get(4)?),
             };
             claims.last_no = recent.no;
-            claims.recent.insert(ClaimKey(row.get(1)?), recent);
+            claims.recent.insert((row.get(1)?, row.get(2)?), recent);
         }
         Ok(claims)
     }
@@ -70,37 +76,42 @@ impl Claims {
 }
 
 impl Tx<'_> {
-    /// Claims a key that nobody has.
-    pub(crate) fn claim(&mut self, claim: &Claim, message: MessageId) -> Result<()> {
-        let Claim { key, expires_at } = *claim;
+    /// Claims a key that nobody of the organization has.
+    pub(crate) fn claim(&mut self, org_no: i64, claim: &Claim, message: MessageId) -> Result<()> {
+        let Claim { key: ClaimKey(key), expires_at } = *claim;
         let no = self.claims.last_no + 1;
-        self.hot.claim.execute(params![no, key.0, message.raw(), expires_at.as_micros()])?;
+        self.hot.claim.execute(params![no, org_no, key, message.raw(), expires_at.as_micros()])?;
         self.claims.last_no = no;
         self.claims.since_step += 1;
-        self.claims.recent.insert(key, Recent { no, message, expires_at });
+        self.claims.recent.insert((org_no, key), Recent { no, message, expires_at });
         Ok(())
     }
 
     /// What a key is claimed for; a claim that has expired is as good as none.
-    pub(crate) fn winner(&mut self, key: ClaimKey, now: Timestamp) -> Result<Option<MessageId>> {
-        if let Some(recent) = self.claims.recent.get(&key) {
+    pub(crate) fn winner(
+        &mut self,
+        org_no: i64,
+        ClaimKey(key): ClaimKey,
+        now: Timestamp,
+    ) -> Result<Option<MessageId>> {
+        if let Some(recent) = self.claims.recent.get(&(org_no, key)) {
             return Ok((recent.expires_at > now).then_some(recent.message));
         }
-        let params = params![key.0, now.as_micros()];
+        let params = params![org_no, key, now.as_micros()];
         let old = self.hot.old_claim.query_row(params, |row| row.get(0)).optional()?;
         Ok(old.map(MessageId::from_raw))
     }
 
     /// Takes away young claims that have expired.
-    pub(crate) fn remove_claims(&mut self, expired: &[(i64, ClaimKey)]) -> Result<usize> {
+    pub(crate) fn remove_claims(&mut self, expired: &[(i64, Place)]) -> Result<usize> {
         let sql = "/* sweep */ DELETE FROM claim_recent WHERE no = ?1";
         let mut delete = self.conn.prepare_cached(sql)?;
         let mut removed = 0;
-        for (no, key) in expired {
+        for (no, place) in expired {
             removed += delete.execute([no])?;
             // It may have been claimed anew meanwhile.
-            if self.claims.recent.get(key).is_some_and(|recent| recent.no == *no) {
-                self.claims.recent.remove(key);
+            if self.claims.recent.get(place).is_some_and(|recent| recent.no == *no) {
+                self.claims.recent.remove(place);
             }
         }
         Ok(removed)
@@ -112,19 +123,21 @@ impl Tx<'_> {
         let step = PACE * std::mem::take(&mut self.claims.since_step).max(STEP);
         let claims = &mut self.claims;
         let carrying = claims.carrying.get_or_insert_with(|| {
-            let mut keys: Vec<_> = claims.recent.keys().copied().collect();
-            keys.sort_unstable_by(|a, b| b.cmp(a));
-            Carrying { keys, up_to: claims.last_no }
+            let mut places: Vec<_> = claims.recent.keys().copied().collect();
+            places.sort_unstable_by(|a, b| b.cmp(a));
+            Carrying { places, up_to: claims.last_no }
         });
-        if !carrying.keys.is_empty() {
-            let sql = "/* claims */ INSERT OR REPLACE INTO claim (key, message_id, expires_at)
-                       VALUES (?1, ?2, ?3)";
+        if !carrying.places.is_empty() {
+            let sql =
+                "/* claims */ INSERT OR REPLACE INTO claim (org_no, key, message_id, expires_at)
+                       VALUES (?1, ?2, ?3, ?4)";
             let mut insert = self.conn.prepare_cached(sql)?;
-            let at = carrying.keys.len().saturating_sub(step);
-            for key in carrying.keys.drain(at..).rev() {
-                if let Some(recent) = claims.recent.get(&key).filter(|r| r.expires_at > now) {
+            let at = carrying.places.len().saturating_sub(step);
+            for (org_no, key) in carrying.places.drain(at..).rev() {
+                let recent = claims.recent.get(&(org_no, key));
+                if let Some(recent) = recent.filter(|recent| recent.expires_at > now) {
                     let expires_at = recent.expires_at.as_micros();
-                    insert.execute(params![key.0, recent.message.raw(), expires_at])?;
+                    insert.execute(params![org_no, key, recent.message.raw(), expires_at])?;
                 }
             }
             return Ok(());
@@ -143,16 +156,17 @@ impl Tx<'_> {
     }
 }
 
-/// Young claims that have expired, at most `rows`: the number and the key of each.
+/// Young claims that have expired, at most `rows`: the number and the place of each.
 pub(crate) fn find_expired(
     conn: &Connection,
     now: Timestamp,
     rows: usize,
-) -> Result<Vec<(i64, ClaimKey)>> {
-    let sql = "/* sweep */ SELECT no, key FROM claim_recent WHERE expires_at <= ?1 LIMIT ?2";
+) -> Result<Vec<(i64, Place)>> {
+    let sql =
+        "/* sweep */ SELECT no, org_no, key FROM claim_recent WHERE expires_at <= ?1 LIMIT ?2";
     let mut statement = conn.prepare_cached(sql)?;
     let found = statement.query_map(params![now.as_micros(), rows as i64], |row| {
-        Ok((row.get(0)?, ClaimKey(row.get(1)?)))
+        Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))
     })?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
@@ -160,18 +174,22 @@ pub(crate) fn find_expired(
 /// What a key is claimed for, as a reader sees it.
 pub(crate) fn claimed(
     conn: &Connection,
+    org: OrganizationId,
     key: ClaimKey,
     now: Timestamp,
 ) -> Result<Option<MessageId>> {
     let find = |sql| {
         let mut statement = conn.prepare_cached(sql)?;
-        let found = statement.query_row([&key.0[..]], |row| Ok((row.get(0)?, row.get(1)?)));
+        let params = params![org.raw(), key.0];
+        let found = statement.query_row(params, |row| Ok((row.get(0)?, row.get(1)?)));
         found.optional()
     };
     // A young claim is a table scan away: nobody asks for it while messages are published.
-    let recent = "/* claimed */ SELECT message_id, expires_at FROM claim_recent WHERE key = ?1
+    let recent = "/* claimed */ SELECT message_id, expires_at FROM claim_recent
+                  WHERE org_no = (SELECT no FROM organization WHERE id = ?1) AND key = ?2
                   ORDER BY no DESC LIMIT 1";
-    let old = "/* claimed */ SELECT message_id, expires_at FROM claim WHERE key = ?1";
+    let old = "/* claimed */ SELECT message_id, expires_at FROM claim
+               WHERE org_no = (SELECT no FROM organization WHERE id = ?1) AND key = ?2";
     let found: Option<([u8; 20], i64)> = match find(recent)? {
         Some(found) => Some(found),
         None => find(old)?,

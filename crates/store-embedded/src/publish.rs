@@ -1,7 +1,12 @@
 //! The one way in: message, deliveries and claims in one act.
 
 use async_trait::async_trait;
-use domain::{claim::ClaimKey, clock::Timestamp, delivery::Delivery, id::MessageId};
+use domain::{
+    claim::ClaimKey,
+    clock::Timestamp,
+    delivery::Delivery,
+    id::{MessageId, OrganizationId},
+};
 use rusqlite::{OptionalExtension, params};
 use store::{
     Publish, StoreError,
@@ -10,7 +15,8 @@ use store::{
 };
 
 use crate::{
-    EmbeddedStore, claims,
+    EmbeddedStore,
+    claims::{self, Place},
     codec::{self, Encoded},
     error::{Error, Result},
     rows,
@@ -63,21 +69,21 @@ pub(crate) fn publish(tx: &mut Tx<'_>, prepared: &Prepared) -> Result<Published>
         if is_stored(tx, new)? {
             return Ok(Published::Stored);
         }
-        return Ok(claimed_before(tx, new)?.unwrap_or(refused));
+        return Ok(claimed_before(tx, new, app.org_no)?.unwrap_or(refused));
     }
     let (id, now) = (new.message.id, new.message.created_at);
     if let Some(claim) = &new.idempotency
-        && let Some(first) = tx.winner(claim.key, now)?
+        && let Some(first) = tx.winner(app.org_no, claim.key, now)?
     {
         return Ok(if first == id { Published::Stored } else { Published::Repeated(first) });
     }
     if let Some(claim) = &new.event_id
-        && let Some(first) = tx.winner(claim.key, now)?
+        && let Some(first) = tx.winner(app.org_no, claim.key, now)?
     {
         return Ok(if first == id { Published::Stored } else { Published::EventIdTaken(first) });
     }
     for claim in [&new.idempotency, &new.event_id].into_iter().flatten() {
-        tx.claim(claim, id)?;
+        tx.claim(app.org_no, claim, id)?;
     }
     insert(tx, prepared, app)?;
     Ok(Published::Stored)
@@ -101,15 +107,15 @@ fn is_stored(tx: &mut Tx<'_>, new: &NewMessage) -> Result<bool> {
 }
 
 /// What the keys of a message that cannot be stored were claimed for before.
-fn claimed_before(tx: &mut Tx<'_>, new: &NewMessage) -> Result<Option<Published>> {
+fn claimed_before(tx: &mut Tx<'_>, new: &NewMessage, org_no: i64) -> Result<Option<Published>> {
     let now = new.message.created_at;
     if let Some(claim) = &new.idempotency
-        && let Some(first) = tx.winner(claim.key, now)?
+        && let Some(first) = tx.winner(org_no, claim.key, now)?
     {
         return Ok(Some(Published::Repeated(first)));
     }
     match &new.event_id {
-        Some(claim) => Ok(tx.winner(claim.key, now)?.map(Published::EventIdTaken)),
+        Some(claim) => Ok(tx.winner(org_no, claim.key, now)?.map(Published::EventIdTaken)),
         None => Ok(None),
     }
 }
@@ -223,24 +229,27 @@ fn response_owner(key: ClaimKey) -> Vec<u8> {
 /// at (`None` at the end), and how many were sealed anew.
 pub(crate) fn reseal_responses(
     tx: &mut Tx<'_>,
-    after: [u8; 16],
+    after: Place,
     limit: usize,
-) -> Result<(Option<[u8; 16]>, usize)> {
+) -> Result<(Option<Place>, usize)> {
     let vault = tx.ports.vault.clone();
     let mut statement = tx.conn.prepare_cached(
-        "/* reseal */ SELECT key, body FROM response WHERE key > ?1 ORDER BY key LIMIT ?2",
+        "/* reseal */ SELECT org_no, key, body FROM response WHERE (org_no, key) > (?1, ?2)
+         ORDER BY org_no, key LIMIT ?3",
     )?;
-    let mut update =
-        tx.conn.prepare_cached("/* reseal */ UPDATE response SET body = ?2 WHERE key = ?1")?;
-    let mut found = statement.query(params![after, limit as i64])?;
+    let mut update = tx.conn.prepare_cached(
+        "/* reseal */ UPDATE response SET body = ?3 WHERE org_no = ?1 AND key = ?2",
+    )?;
+    let mut found = statement.query(params![after.0, after.1, limit as i64])?;
     let (mut last, mut resealed) = (None, 0);
     while let Some(row) = found.next()? {
-        let key: [u8; 16] = row.get(0)?;
-        last = Some(key);
-        let sealed = row.get_ref(1)?.as_blob().map_err(Error::corrupt)?;
+        let (org_no, key): Place = (row.get(0)?, row.get(1)?);
+        last = Some((org_no, key));
+        let sealed = row.get_ref(2)?.as_blob().map_err(Error::corrupt)?;
         if Vault::key_of(sealed) != Some(vault.newest()) {
             let owner = response_owner(ClaimKey(key));
-            update.execute(params![key, vault.seal(&owner, &vault.open(&owner, sealed)?)])?;
+            let anew = vault.seal(&owner, &vault.open(&owner, sealed)?);
+            update.execute(params![org_no, key, anew])?;
             resealed += 1;
         }
     }
@@ -279,12 +288,18 @@ impl Publish for EmbeddedStore {
             .await
     }
 
-    async fn claimed(&self, key: ClaimKey, now: Timestamp) -> store::Result<Option<MessageId>> {
-        self.readers.read(move |conn| claims::claimed(conn, key, now)).await
+    async fn claimed(
+        &self,
+        org: OrganizationId,
+        key: ClaimKey,
+        now: Timestamp,
+    ) -> store::Result<Option<MessageId>> {
+        self.readers.read(move |conn| claims::claimed(conn, org, key, now)).await
     }
 
     async fn save_response(
         &self,
+        org: OrganizationId,
         key: ClaimKey,
         response: SavedResponse,
         expires_at: Timestamp,
@@ -294,11 +309,14 @@ impl Publish for EmbeddedStore {
         self.writer
             .write(label, move |tx| {
                 // The first one stays, until it has expired.
-                let sql = "/* save_response */ INSERT INTO response (key, status, body, expires_at)
-                     VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE SET status = excluded.status,
-                     body = excluded.body, expires_at = excluded.expires_at WHERE expires_at <= ?5";
+                let sql = "/* save_response */
+                    INSERT INTO response (org_no, key, status, body, expires_at)
+                    VALUES (?1, ?2, ?3, ?4, ?5)
+                    ON CONFLICT (org_no, key) DO UPDATE SET status = excluded.status,
+                    body = excluded.body, expires_at = excluded.expires_at WHERE expires_at <= ?6";
+                let org_no = tx.org_no(org)?;
                 let (expires_at, now) = (expires_at.as_micros(), tx.now().as_micros());
-                let params = params![key.0, response.status, body, expires_at, now];
+                let params = params![org_no, key.0, response.status, body, expires_at, now];
                 tx.conn.prepare_cached(sql)?.execute(params)?;
                 Ok(())
             })
@@ -307,15 +325,17 @@ impl Publish for EmbeddedStore {
 
     async fn saved_response(
         &self,
+        org: OrganizationId,
         key: ClaimKey,
         now: Timestamp,
     ) -> store::Result<Option<SavedResponse>> {
         let found: Option<(u16, Vec<u8>)> = self
             .readers
             .read(move |conn| {
-                let sql = "/* saved_response */ SELECT status, body FROM response
-                           WHERE key = ?1 AND expires_at > ?2";
-                let params = params![key.0, now.as_micros()];
+                let sql = "/* saved_response */ SELECT r.status, r.body FROM organization o
+                           JOIN response r ON r.org_no = o.no AND r.key = ?2
+                           WHERE o.id = ?1 AND r.expires_at > ?3";
+                let params = params![org.raw(), key.0, now.as_micros()];
                 let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
                 Ok(conn.prepare_cached(sql)?.query_row(params, read).optional()?)
             })

@@ -21,7 +21,7 @@ impl EmbeddedStore {
             let (last, rows) = self.writer.write(label, step).await?;
             (after, resealed) = (last, resealed + rows);
         }
-        let mut after = Some([0; 16]);
+        let mut after = Some((0, [0; 16]));
         while let Some(from) = after {
             let step =
                 move |tx: &mut crate::tx::Tx<'_>| publish::reseal_responses(tx, from, STEP_ROWS);

@@ -41,8 +41,8 @@ pub(crate) struct Sweeper {
     expiring: Option<(Timestamp, DuePlace)>,
     messages: Place,
     attempts: Place,
-    claims: [u8; 16],
-    responses: [u8; 16],
+    claims: claims::Place,
+    responses: claims::Place,
 }
 
 /// When parts of a sweep came to their end. Each begins anew after a rest: a sweep in which any part
@@ -227,7 +227,7 @@ impl Step<'_> {
     }
 
     /// Claims or saved answers that have expired.
-    async fn keyed(self, table: Keyed, place: &mut [u8; 16]) -> Result<Swept, StoreError> {
+    async fn keyed(self, table: Keyed, place: &mut claims::Place) -> Result<Swept, StoreError> {
         let Self { readers, writer, limits: RetentionLimits { now, rows, .. } } = self;
         let from = *place;
         let (over, next) =
@@ -242,11 +242,12 @@ impl Step<'_> {
         swept.claims += writer
             .write(label(over.len()), move |tx| {
                 let mut statement = tx.conn.prepare_cached(&format!(
-                    "/* sweep */ DELETE FROM {} WHERE key = ?1 AND expires_at <= ?2",
+                    "/* sweep */ DELETE FROM {} WHERE org_no = ?1 AND key = ?2 AND expires_at <= ?3",
                     table.name()
                 ))?;
+                let now = now.as_micros();
                 let removed =
-                    over.iter().map(|key| statement.execute(params![key, now.as_micros()]));
+                    over.iter().map(|(org_no, key)| statement.execute(params![org_no, key, now]));
                 Ok(removed.sum::<rusqlite::Result<usize>>()?)
             })
             .await?;
@@ -534,31 +535,32 @@ impl Keyed {
     }
 }
 
-/// Keys; and where to go on.
-type Expired = (Vec<[u8; 16]>, Option<[u8; 16]>);
+/// Claims or answers; and where to go on.
+type Expired = (Vec<claims::Place>, Option<claims::Place>);
 
-/// Keys behind `from` that have expired.
+/// Those behind `from` that have expired.
 fn find_expired(
     conn: &Connection,
     table: Keyed,
-    from: [u8; 16],
+    from: claims::Place,
     now: Timestamp,
     rows: usize,
 ) -> Result<Expired> {
     let mut statement = conn.prepare_cached(&format!(
-        "/* sweep */ SELECT key, expires_at FROM {} WHERE key > ?1 ORDER BY key",
+        "/* sweep */ SELECT org_no, key, expires_at FROM {} WHERE (org_no, key) > (?1, ?2)
+         ORDER BY org_no, key",
         table.name()
     ))?;
-    let mut found = statement.query([from])?;
+    let mut found = statement.query(params![from.0, from.1])?;
     let (mut over, mut looked_at) = (Vec::new(), 0);
     while let Some(row) = found.next()? {
-        let key = row.get(0)?;
-        if rows::time(row, 1)? <= now {
-            over.push(key);
+        let place = (row.get(0)?, row.get(1)?);
+        if rows::time(row, 2)? <= now {
+            over.push(place);
         }
         looked_at += 1;
         if over.len() >= rows || looked_at >= rows * LOOK_AHEAD {
-            return Ok((over, Some(key)));
+            return Ok((over, Some(place)));
         }
     }
     Ok((over, None))

@@ -36,9 +36,10 @@ macro_rules! hot {
 hot! {
     begin: "BEGIN IMMEDIATE";
     commit: "COMMIT";
-    claim: "/* publish */ INSERT INTO claim_recent (no, key, message_id, expires_at)
-        VALUES (?1, ?2, ?3, ?4)";
-    old_claim: "/* publish */ SELECT message_id FROM claim WHERE key = ?1 AND expires_at > ?2";
+    claim: "/* publish */ INSERT INTO claim_recent (no, org_no, key, message_id, expires_at)
+        VALUES (?1, ?2, ?3, ?4, ?5)";
+    old_claim: "/* publish */ SELECT message_id FROM claim
+        WHERE org_no = ?1 AND key = ?2 AND expires_at > ?3";
     payload: "/* publish */ INSERT INTO payload (id, codec, body) VALUES (?1, ?2, ?3)";
     message: "/* publish */ INSERT OR IGNORE INTO message (app_no, id, event_type, channels, tags, event_id,
         payload, content_type, headers, origin, created_at, deliver_at, expires_at, routed, endpoints)

@@ -146,7 +146,9 @@ async fn secrets_are_sealed_and_open_only_with_their_key() {
     let key = ClaimKey([9; 16]);
     let answer =
         store::publish::SavedResponse { status: 409, body: b"text-of-the-answer".to_vec() };
-    store::Publish::save_response(&store, key, answer.clone(), at(100)).await.expect("saved");
+    store::Publish::save_response(&store, f.org, key, answer.clone(), at(100))
+        .await
+        .expect("saved");
     drop(store);
 
     let bytes = fs::read(dir.path().join(DATABASE_FILE)).expect("read");
@@ -167,7 +169,7 @@ async fn secrets_are_sealed_and_open_only_with_their_key() {
     drop(store);
     let store = dir.try_open(&[[2; 32]]).expect("opens with the new key");
     assert_eq!(f_endpoint(&store, &endpoint).await, endpoint);
-    assert_eq!(store::Publish::saved_response(&store, key, at(1)).await, Ok(Some(answer)));
+    assert_eq!(store::Publish::saved_response(&store, app.org, key, at(1)).await, Ok(Some(answer)));
     drop(store);
     let refused = dir.try_open(&[[1; 32]]).err();
     assert!(matches!(refused, Some(OpenError::WrongKey { .. })), "{refused:?}");

@@ -28,7 +28,7 @@ impl State {
         let Some(application) = self.applications.get(&(org, app)) else {
             return Published::NotFound;
         };
-        let taken = |claim: store::publish::Claim| self.claimed(claim.key, message.created_at);
+        let taken = |claim: store::publish::Claim| self.claimed(org, claim.key, message.created_at);
         if let Some(first) = new.idempotency.and_then(taken) {
             return Published::Repeated(first);
         }
@@ -44,7 +44,7 @@ impl State {
             return Published::OverQuota;
         }
         for claim in [new.idempotency, new.event_id].into_iter().flatten() {
-            self.claims.insert(claim.key, (message.id, claim.expires_at));
+            self.claims.insert((org, claim.key), (message.id, claim.expires_at));
         }
         let routed = new.deliveries.len();
         self.messages.insert((org, app, message.id), MessageRow { message, routed });
@@ -59,8 +59,8 @@ impl State {
         self.due.values().filter(|d| (d.org, d.app) == (org, app)).count() as u64
     }
 
-    fn claimed(&self, key: ClaimKey, now: Timestamp) -> Option<MessageId> {
-        let (message, expires_at) = self.claims.get(&key)?;
+    fn claimed(&self, org: OrganizationId, key: ClaimKey, now: Timestamp) -> Option<MessageId> {
+        let (message, expires_at) = self.claims.get(&(org, key))?;
         (*expires_at > now).then_some(*message)
     }
 }
@@ -93,24 +93,35 @@ impl Publish for MemoryStore {
         })
     }
 
-    async fn claimed(&self, key: ClaimKey, now: Timestamp) -> Result<Option<MessageId>> {
-        self.act(|state| state.claimed(key, now))
+    async fn claimed(
+        &self,
+        org: OrganizationId,
+        key: ClaimKey,
+        now: Timestamp,
+    ) -> Result<Option<MessageId>> {
+        self.act(|state| state.claimed(org, key, now))
     }
 
     async fn save_response(
         &self,
+        org: OrganizationId,
         key: ClaimKey,
         response: SavedResponse,
         expires_at: Timestamp,
     ) -> Result<()> {
         self.act(|state| {
-            state.responses.entry(key).or_insert((response, expires_at));
+            state.responses.entry((org, key)).or_insert((response, expires_at));
         })
     }
 
-    async fn saved_response(&self, key: ClaimKey, now: Timestamp) -> Result<Option<SavedResponse>> {
+    async fn saved_response(
+        &self,
+        org: OrganizationId,
+        key: ClaimKey,
+        now: Timestamp,
+    ) -> Result<Option<SavedResponse>> {
         self.act(|state| {
-            let (response, expires_at) = state.responses.get(&key)?;
+            let (response, expires_at) = state.responses.get(&(org, key))?;
             (*expires_at > now).then(|| response.clone())
         })
     }

@@ -72,8 +72,8 @@ pub(crate) struct State {
     /// Work that remains.
     pub due: BTreeMap<DueKey, Delivery>,
     pub attempts: BTreeMap<AttemptKey, Attempt>,
-    pub claims: BTreeMap<ClaimKey, (MessageId, Timestamp)>,
-    pub responses: BTreeMap<ClaimKey, (SavedResponse, Timestamp)>,
+    pub claims: BTreeMap<(OrganizationId, ClaimKey), (MessageId, Timestamp)>,
+    pub responses: BTreeMap<(OrganizationId, ClaimKey), (SavedResponse, Timestamp)>,
     pub tokens: BTreeMap<TokenId, Token>,
     pub revocations: Vec<Revocation>,
     pub tasks: BTreeMap<(OrganizationId, TaskId), Task>,

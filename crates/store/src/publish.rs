@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    claim::ClaimKey, clock::Timestamp, delivery::Delivery, id::MessageId, message::Message,
+    claim::ClaimKey,
+    clock::Timestamp,
+    delivery::Delivery,
+    id::{MessageId, OrganizationId},
+    message::Message,
 };
 
 use crate::{Result, catalog::Versions};
 
-/// A claim on a key until a moment; whoever comes second learns the first one's message.
+/// A claim on a key of the message's organization until a moment; whoever comes second learns the first
+/// one's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// What is claimed.
@@ -69,19 +74,30 @@ pub trait Publish: Send + Sync {
     async fn enqueue(&self, deliveries: Vec<Delivery>, max_pending: Option<u64>) -> Result<bool>;
 
     /// What a key was claimed for, if it was and has not expired: not at `expires_at` any more.
-    async fn claimed(&self, key: ClaimKey, now: Timestamp) -> Result<Option<MessageId>>;
+    async fn claimed(
+        &self,
+        org: OrganizationId,
+        key: ClaimKey,
+        now: Timestamp,
+    ) -> Result<Option<MessageId>>;
 
     /// Remembers an answer to a request with an idempotency key that made no message. The first one
     /// stays.
     async fn save_response(
         &self,
+        org: OrganizationId,
         key: ClaimKey,
         response: SavedResponse,
         expires_at: Timestamp,
     ) -> Result<()>;
 
     /// The answer that was remembered.
-    async fn saved_response(&self, key: ClaimKey, now: Timestamp) -> Result<Option<SavedResponse>>;
+    async fn saved_response(
+        &self,
+        org: OrganizationId,
+        key: ClaimKey,
+        now: Timestamp,
+    ) -> Result<Option<SavedResponse>>;
 }
 
 /// An answer, to be given again to a repeated request.

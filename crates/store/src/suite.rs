@@ -72,6 +72,7 @@ macro_rules! __suite_tests {
             keeps_to_the_quota,
             is_safe_to_repeat,
             enqueues_only_for_stored_messages,
+            keeps_claims_of_organizations_apart,
             remembers_other_answers,
             answers_callers_at_once,
         );

@@ -91,7 +91,7 @@ pub async fn refuses_a_stale_catalogue(store: &dyn Store) {
     new.idempotency = claim("k", at(100));
     assert_eq!(f.publish(new.clone()).await, Published::Stale);
     assert_absent(&f, &new).await;
-    assert_eq!(store.claimed(key("k"), at(1)).await, Ok(None));
+    assert_eq!(store.claimed(f.org, key("k"), at(1)).await, Ok(None));
     new.versions = f.versions(&app).await;
     assert_eq!(f.publish(new).await, Published::Stored);
 
@@ -123,7 +123,7 @@ pub async fn refuses_a_missing_application(store: &dyn Store) {
     new.idempotency = claim("k", at(100));
     assert_eq!(f.publish(new.clone()).await, Published::NotFound);
     assert_absent(&f, &new).await;
-    assert_eq!(store.claimed(key("k"), at(3)).await, Ok(None));
+    assert_eq!(store.claimed(f.org, key("k"), at(3)).await, Ok(None));
 }
 
 /// An item's own fault fails no other, and results stand in order.
@@ -182,9 +182,9 @@ pub async fn happens_once_per_idempotency_key(store: &dyn Store) {
     // A catalogue that has changed meanwhile does not make it another request.
     f.update_endpoint(&endpoint, |e| e.description = "new".into()).await;
     assert_eq!(f.publish(with_key(3, 90)).await, Published::Repeated(id));
-    assert_eq!(store.claimed(key("k"), at(49)).await, Ok(Some(id)));
-    assert_eq!(store.claimed(key("k"), at(50)).await, Ok(None), "expired");
-    assert_eq!(store.claimed(key("another"), at(1)).await, Ok(None));
+    assert_eq!(store.claimed(f.org, key("k"), at(49)).await, Ok(Some(id)));
+    assert_eq!(store.claimed(f.org, key("k"), at(50)).await, Ok(None), "expired");
+    assert_eq!(store.claimed(f.org, key("another"), at(1)).await, Ok(None));
 
     let mut heir = with_key(50, 200);
     heir.versions = f.versions(&app).await;
@@ -193,7 +193,7 @@ pub async fn happens_once_per_idempotency_key(store: &dyn Store) {
     let heir_id = heir.message.id;
     let both = store.publish(vec![heir, twin]).await;
     assert_eq!(both, Ok(vec![Published::Stored, Published::Repeated(heir_id)]));
-    assert_eq!(store.claimed(key("k"), at(60)).await, Ok(Some(heir_id)));
+    assert_eq!(store.claimed(f.org, key("k"), at(60)).await, Ok(Some(heir_id)));
 }
 
 /// A second message of an event id is refused, and claims nothing itself.
@@ -212,8 +212,8 @@ pub async fn happens_once_per_event_id(store: &dyn Store) {
     let published = store.publish(vec![first, within]).await;
     assert_eq!(published, Ok(vec![Published::Stored, Published::EventIdTaken(id)]));
     assert_eq!(f.publish(event("k3", 2)).await, Published::EventIdTaken(id));
-    assert_eq!(store.claimed(key("k2"), at(2)).await, Ok(None));
-    assert_eq!(store.claimed(key("k3"), at(2)).await, Ok(None));
+    assert_eq!(store.claimed(f.org, key("k2"), at(2)).await, Ok(None));
+    assert_eq!(store.claimed(f.org, key("k3"), at(2)).await, Ok(None));
     assert_eq!(f.publish(event("k1", 2)).await, Published::Repeated(id), "the key comes first");
     assert_eq!(f.publish(event("k4", 100)).await, Published::Stored, "expired");
 }
@@ -240,7 +240,7 @@ pub async fn keeps_to_the_quota(store: &dyn Store) {
     let wanted = [Published::Stored, Published::OverQuota, Published::Stored, Published::OverQuota];
     assert_eq!(store.publish(batch).await, Ok(wanted.to_vec()));
     assert_absent(&f, &refused).await;
-    assert_eq!(store.claimed(key("k"), at(10)).await, Ok(None));
+    assert_eq!(store.claimed(f.org, key("k"), at(10)).await, Ok(None));
 
     // A resend counts too, where it is asked to.
     let message = store.messages(tenant(&app), Default::default(), newest(1), true).await;
@@ -305,17 +305,33 @@ pub async fn enqueues_only_for_stored_messages(store: &dyn Store) {
     assert_eq!(listed.expect("messages").items, [sent.message]);
 }
 
+/// Claims of two organizations never meet, whatever their keys.
+pub async fn keeps_claims_of_organizations_apart(store: &dyn Store) {
+    let f = Fixture::new(store);
+    for f in [f.other(), f] {
+        assert_eq!(store.claimed(f.org, key("k"), at(1)).await, Ok(None));
+        let app = f.application().await;
+        let mut new = f.routed(f.versions(&app).await, f.message(&app, at(1)), &[]);
+        new.idempotency = claim("k", at(50));
+        let id = new.message.id;
+        assert_eq!(f.publish(new).await, Published::Stored);
+        assert_eq!(store.claimed(f.org, key("k"), at(1)).await, Ok(Some(id)));
+    }
+}
+
 /// Answers of requests that made no message are remembered; the first one stays.
 pub async fn remembers_other_answers(store: &dyn Store) {
+    let f = Fixture::new(store);
     let answer = |status: u16, text: &str| SavedResponse { status, body: text.as_bytes().to_vec() };
-    assert_eq!(store.saved_response(key("k"), at(0)).await, Ok(None));
-    assert_eq!(store.save_response(key("k"), answer(409, "{}"), at(50)).await, Ok(()));
-    assert_eq!(store.save_response(key("k"), answer(201, "[]"), at(60)).await, Ok(()));
-    let saved = store.saved_response(key("k"), at(49)).await;
+    assert_eq!(store.saved_response(f.org, key("k"), at(0)).await, Ok(None));
+    assert_eq!(store.save_response(f.org, key("k"), answer(409, "{}"), at(50)).await, Ok(()));
+    assert_eq!(store.save_response(f.org, key("k"), answer(201, "[]"), at(60)).await, Ok(()));
+    let saved = store.saved_response(f.org, key("k"), at(49)).await;
     assert_eq!(saved, Ok(Some(answer(409, "{}"))));
-    assert_eq!(store.saved_response(key("k"), at(50)).await, Ok(None), "expired");
-    assert_eq!(store.saved_response(key("other"), at(0)).await, Ok(None));
-    assert_eq!(store.claimed(key("k"), at(0)).await, Ok(None), "it is no message's");
+    assert_eq!(store.saved_response(f.org, key("k"), at(50)).await, Ok(None), "expired");
+    assert_eq!(store.saved_response(f.org, key("other"), at(0)).await, Ok(None));
+    assert_eq!(store.saved_response(f.other().org, key("k"), at(0)).await, Ok(None));
+    assert_eq!(store.claimed(f.org, key("k"), at(0)).await, Ok(None), "it is no message's");
 }
 
 /// Callers at the same moment each get their own answers; of those with one key, one wins.

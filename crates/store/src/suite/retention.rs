@@ -160,15 +160,15 @@ pub async fn takes_expired_claims(store: &dyn Store) {
         let new = NewMessage { idempotency: Some(claim), ..routed };
         assert_eq!(f.publish(new).await, Published::Stored);
         let answer = SavedResponse { status: 409, body: vec![i] };
-        let saved = store.save_response(key(10 + i), answer, at(100 * u64::from(i))).await;
+        let saved = store.save_response(f.org, key(10 + i), answer, at(100 * u64::from(i))).await;
         assert_eq!(saved, Ok(()));
     }
     let swept = sweep(store, at(200), at(0), 100).await;
     assert_eq!(swept, Swept { claims: 6, ..Swept::default() });
-    assert!(store.claimed(key(3), at(200)).await.expect("claimed").is_some());
-    assert_eq!(store.claimed(key(2), at(0)).await, Ok(None));
-    assert!(store.saved_response(key(13), at(200)).await.expect("saved").is_some());
-    assert_eq!(store.saved_response(key(12), at(0)).await, Ok(None));
+    assert!(store.claimed(f.org, key(3), at(200)).await.expect("claimed").is_some());
+    assert_eq!(store.claimed(f.org, key(2), at(0)).await, Ok(None));
+    assert!(store.saved_response(f.org, key(13), at(200)).await.expect("saved").is_some());
+    assert_eq!(store.saved_response(f.org, key(12), at(0)).await, Ok(None));
 }
 
 /// Tasks that have ended go with history; what runs stays, however old.

@@ -203,9 +203,9 @@ delegate! {
         Publish {
         publish(messages: Vec<NewMessage>) -> Result<Vec<Published>>;
     enqueue(deliveries: Vec<Delivery>, max_pending: Option<u64>) -> Result<bool>;
-    claimed(key: ClaimKey, now: Timestamp) -> Result<Option<MessageId>>;
-    save_response(key: ClaimKey, response: SavedResponse, expires_at: Timestamp) -> Result<()>;
-    saved_response(key: ClaimKey, now: Timestamp) -> Result<Option<SavedResponse>>;
+    claimed(org: OrganizationId, key: ClaimKey, now: Timestamp) -> Result<Option<MessageId>>;
+    save_response(org: OrganizationId, key: ClaimKey, response: SavedResponse, expires_at: Timestamp) -> Result<()>;
+    saved_response(org: OrganizationId, key: ClaimKey, now: Timestamp) -> Result<Option<SavedResponse>>;
 } }
 delegate! {
         Deliveries {
