@@ -1,5 +1,6 @@
 //! The kill campaign: what a server that dies under load keeps of its promises.
 use crate::{
+    disk_fault::DiskFault,
     goals::{Goal::AtMost, Goals},
     loadgen::{self, number},
     server::{self, Server},
@@ -18,17 +19,20 @@ const FAIL_POINTS: [&str; 6] = [
     "settle.after_commit",
 ];
 
+/// Ways to die beside SIGKILL: at each fail point, by a sync that fails, and after a write that fails.
+const WAYS: usize = FAIL_POINTS.len() + 2;
+
 /// Attempts under way or waiting for their outcome to be stored: the bound on duplicates per death.
 const MAX_IN_FLIGHT: u32 = 128;
 
-/// A fail point must be reached within this, under load.
-const FAIL_POINT_LIMIT: Duration = Duration::from_secs(20);
+/// A fail point, or a sync that fails, must be reached within this, under load.
+const FAULT_LIMIT: Duration = Duration::from_secs(20);
 
 /// The command's flags.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Rounds. Each second one is a SIGKILL; in the others a server takes over that is made to abort,
-    /// so that two die.
+    /// Rounds. Each second one is a SIGKILL; in the others a server takes over that is made to fail, so
+    /// that two die.
     #[arg(long, default_value_t = 100)]
     pub kills: u32,
     /// Of the random choices [default: from the clock; printed].
@@ -40,15 +44,16 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// The short version in the test command: each fail point once, and as many random moments.
+    /// The short version in the test command: each way once, and as many random moments.
     fn default() -> Self {
-        Self { kills: 2 * FAIL_POINTS.len() as u32, seed: None, rate: 500 }
+        Self { kills: 2 * WAYS as u32, seed: None, rate: 500 }
     }
 }
 
 /// Runs the campaign against the release binary.
 pub fn run(options: &Options) -> Result<()> {
     server::build()?;
+    let disk = DiskFault::build()?;
     let seed = match options.seed {
         Some(seed) => seed,
         None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64,
@@ -75,7 +80,7 @@ pub fn run(options: &Options) -> Result<()> {
     load.wait_sending()?;
     let mut deaths = 0;
     for kill in 1..=options.kills {
-        let (how, died) = die(&mut server, &mut chance, kill)?;
+        let (how, died) = die(&mut server, &disk, &mut chance, kill)?;
         deaths += died;
         server.check().with_context(|| format!("check after kill {kill} ({how})"))?;
         let ready = server.start()?;
@@ -97,22 +102,48 @@ pub fn run(options: &Options) -> Result<()> {
     server.discard()
 }
 
-/// Lets the server die: every other time at a fail point, else at a random moment. Says how, and how
-/// many have died.
-fn die(server: &mut Server, chance: &mut Chance, kill: u32) -> Result<(String, u32)> {
+/// Lets the server die: every other time in one of the [`WAYS`], else at a random moment. Says how, and
+/// how many have died.
+fn die(
+    server: &mut Server,
+    disk: &DiskFault,
+    chance: &mut Chance,
+    kill: u32,
+) -> Result<(String, u32)> {
+    let moment = Duration::from_millis(200 + chance.below(1300));
+    let at_moment = format!("SIGKILL {} ms after it was ready", moment.as_millis());
     if kill.is_multiple_of(2) {
-        let moment = Duration::from_millis(200 + chance.below(1300));
         std::thread::sleep(moment);
         server.kill()?;
-        return Ok((format!("SIGKILL {} ms after it was ready", moment.as_millis()), 1));
+        return Ok((at_moment, 1));
     }
-    // An armed server takes the place of the one that runs.
+    // One that is made to fail takes the place of the one that runs.
     server.kill()?;
-    let name = FAIL_POINTS[(kill as usize / 2) % FAIL_POINTS.len()];
-    let fail_point = format!("{name}:{}", 1 + chance.below(200));
-    server.start_with(Some(&fail_point))?;
-    ensure!(server.wait_exit(FAIL_POINT_LIMIT)?, "{fail_point} was not reached under load");
-    Ok((format!("SIGKILL, then abort at {fail_point}"), 2))
+    let way = (kill as usize / 2) % WAYS;
+    let how = match FAIL_POINTS.get(way) {
+        Some(name) => {
+            let fail_point = format!("{name}:{}", 1 + chance.below(200));
+            server.start_with(&[("HOOKWRIGHT_FAILPOINT", (&fail_point).into())])?;
+            ensure!(server.wait_exit(FAULT_LIMIT)?, "{fail_point} was not reached under load");
+            format!("abort at {fail_point}")
+        }
+        // After a failed sync nobody knows what is on the disk: it must end by itself.
+        None if way == FAIL_POINTS.len() => {
+            let call = format!("sync:{}", 1 + chance.below(200));
+            server.start_with(&disk.environment(&call))?;
+            ensure!(server.wait_exit(FAULT_LIMIT)?, "it went on after {call} had failed");
+            format!("end after {call} had failed")
+        }
+        // A failed write is the end of its transaction alone.
+        None => {
+            let call = format!("write:{}", 1 + chance.below(1_000));
+            server.start_with(&disk.environment(&call))?;
+            std::thread::sleep(moment);
+            server.kill()?;
+            format!("{at_moment}, with {call} failing")
+        }
+    };
+    Ok((format!("SIGKILL, then {how}"), 2))
 }
 
 /// SplitMix64.

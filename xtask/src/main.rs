@@ -9,6 +9,7 @@
 mod api;
 mod arrows;
 mod backlog;
+mod disk_fault;
 mod goals;
 mod kills;
 mod licences;

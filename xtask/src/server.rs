@@ -2,6 +2,7 @@
 use crate::{api::Api, shell};
 use anyhow::{Context, Result, bail, ensure};
 use std::{
+    ffi::OsString,
     fs,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -69,23 +70,21 @@ impl Server {
 
     /// Starts it and waits until it answers; says how long that took.
     pub fn start(&mut self) -> Result<Duration> {
-        self.start_with(None)
+        self.start_with(&[])
     }
 
-    /// The same with a fail point armed (`name:passes`), at which the process aborts.
-    pub fn start_with(&mut self, fail_point: Option<&str>) -> Result<Duration> {
+    /// The same with something in its environment that makes it fail.
+    pub fn start_with(&mut self, fault: &[(&str, OsString)]) -> Result<Duration> {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log"))?;
         let mut command = self.command("serve");
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        if let Some(fail_point) = fail_point {
-            command.env("HOOKWRIGHT_FAILPOINT", fail_point);
-        }
+        command.envs(fault.iter().map(|(name, value)| (name, value)));
         let begun = Instant::now();
         self.child = Some(command.spawn().context("hookwright could not be started")?);
         while !self.api.is_up() {
-            // An armed fail point may be reached before the first answer.
+            // It may fail before its first answer.
             if let Some(status) = self.exited()? {
-                if fail_point.is_some() {
+                if !fault.is_empty() {
                     break;
                 }
                 bail!("hookwright ended at its start ({status}):\n{}", self.log_tail());
