@@ -22,10 +22,11 @@ pub(crate) type Place = (i64, [u8; 16]);
 const ENOUGH: usize = 32 * 1024;
 /// New claims after which some are carried over, in one transaction. After each such transaction SQLite
 /// walks its whole page cache, so that fewer and larger ones cost less.
-const STEP: usize = 1_024;
+const STEP: usize = 768;
 /// As many times the new ones: what comes while a lot is carried over and taken away (twice as fast)
-/// must be less than the lot, or the next one would be larger.
-const PACE: usize = 2;
+/// must be less than the lot, or the next one would be larger. Half as many come, so that there are
+/// 49,152 at most: a few more than 57,344 would double the map that they are in.
+const PACE: usize = 3;
 
 /// What the writer knows of young claims. Rebuilt from `claim_recent` after a rollback.
 #[derive(Default)]
