@@ -3,6 +3,9 @@ use crate::shell;
 use anyhow::Result;
 use std::{ffi::OsString, fs, path::PathBuf, process::Command};
 
+/// What stands in the log once a call has failed.
+pub const SAID: &str = "disk fault: this call fails";
+
 /// The library, built.
 pub struct DiskFault {
     library: PathBuf,

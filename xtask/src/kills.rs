@@ -1,6 +1,6 @@
 //! The kill campaign: what a server that dies under load keeps of its promises.
 use crate::{
-    disk_fault::DiskFault,
+    disk_fault::{self, DiskFault},
     goals::{Goal::AtMost, Goals},
     loadgen::{self, number},
     server::{self, Server},
@@ -110,12 +110,11 @@ fn die(
     chance: &mut Chance,
     kill: u32,
 ) -> Result<(String, u32)> {
-    let moment = Duration::from_millis(200 + chance.below(1300));
-    let at_moment = format!("SIGKILL {} ms after it was ready", moment.as_millis());
     if kill.is_multiple_of(2) {
+        let moment = Duration::from_millis(200 + chance.below(1300));
         std::thread::sleep(moment);
         server.kill()?;
-        return Ok((at_moment, 1));
+        return Ok((format!("SIGKILL {} ms after it was ready", moment.as_millis()), 1));
     }
     // One that is made to fail takes the place of the one that runs.
     server.kill()?;
@@ -136,11 +135,14 @@ fn die(
         }
         // A failed write is the end of its transaction alone.
         None => {
-            let call = format!("write:{}", 1 + chance.below(1_000));
+            let call = format!("write:{}", 200 + chance.below(1_000));
+            let before = server.said(disk_fault::SAID)?;
             server.start_with(&disk.environment(&call))?;
-            std::thread::sleep(moment);
+            let failed = server.wait_said(disk_fault::SAID, before + 1, FAULT_LIMIT)?;
+            ensure!(failed, "{call} was not reached under load");
+            ensure!(server.api.is_up(), "it ended after {call} had failed");
             server.kill()?;
-            format!("{at_moment}, with {call} failing")
+            format!("SIGKILL after {call} had failed")
         }
     };
     Ok((format!("SIGKILL, then {how}"), 2))

@@ -126,6 +126,23 @@ impl Server {
         Ok(true)
     }
 
+    /// Waits until it has said `text` so many times, since it was made; false if not within `limit`.
+    pub fn wait_said(&self, text: &str, times: usize, limit: Duration) -> Result<bool> {
+        let until = Instant::now() + limit;
+        while self.said(text)? < times {
+            if Instant::now() > until {
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(true)
+    }
+
+    /// How often it has said `text`.
+    pub fn said(&self, text: &str) -> Result<usize> {
+        Ok(fs::read_to_string(self.dir.join("log"))?.matches(text).count())
+    }
+
     /// Runs `hookwright check` over the data, the server being down.
     pub fn check(&self) -> Result<()> {
         shell::output(&mut self.command("check")).map(drop)
