@@ -54,7 +54,8 @@ impl Claims {
     /// As stored.
     pub(crate) fn load(conn: &Connection) -> Result<Self> {
         let mut claims = Self::default();
-        let sql = "/* claims */ SELECT no, org_no, key, message_id, expires_at FROM claim_recent ORDER BY no";
+        let sql = "/* claims */ SELECT no, org_no, key, message_id, expires_at FROM claim_recent
+                   ORDER BY no";
         let mut statement = conn.prepare_cached(sql)?;
         let mut found = statement.query([])?;
         while let Some(row) = found.next()? {

@@ -365,7 +365,7 @@ fn write_health(tx: &mut Tx<'_>, settle: &Settle, endpoint: &Ep) -> Result<bool>
             )?
             .execute(params![endpoint.no, endpoint.revision + 1, endpoint.url])?;
         catalog::bump_application(tx, endpoint.app_no, settle.delivery.app)?;
-        catalog::audit_disabling(tx, endpoint.app_no, &settle.delivery.endpoint, since)?;
+        catalog::audit_disabling(tx, settle.delivery.org, &settle.delivery.endpoint, since)?;
     }
     tx.endpoint_changed(settle.delivery.endpoint);
     Ok(true)

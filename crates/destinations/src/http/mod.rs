@@ -141,7 +141,7 @@ impl HttpDestination {
             turn = Some(self.pool.turn(origin).await);
             warm = self.pool.take(origin, self.clock.monotonic());
         }
-        while progress.message.is_some() {
+        loop {
             let reused = warm.is_some();
             let connection = match warm.take() {
                 Some(connection) => connection,
@@ -149,7 +149,7 @@ impl HttpDestination {
             };
             progress.stage = Stage::Exchanging;
             let connection = progress.connection.insert(connection);
-            let Some(message) = progress.message.take() else { break };
+            let message = progress.message.take().expect("put back before it goes again");
             let sent = match turn.take() {
                 Some(turn) => Box::pin(send_in_turn(connection.send(message), turn)).await,
                 None => connection.send(message).await,
@@ -159,6 +159,7 @@ impl HttpDestination {
                     let answer =
                         progress.answer.insert(Answer::new(&response, self.clock.as_ref()));
                     connection.read(response.into_body(), answer).await?;
+                    break;
                 }
                 // The receiver had closed a connection that we kept, and nothing of the request
                 // had left: to send it again cannot make it arrive twice.

@@ -60,13 +60,12 @@ fn audit(
 
 /// Adds the audit row of an endpoint that was disabled because it only failed.
 pub(crate) fn audit_disabling(
-    tx: &Tx<'_>,
-    app_no: i64,
+    tx: &mut Tx<'_>,
+    org: OrganizationId,
     endpoint: &EndpointId,
     failing_since: Option<Timestamp>,
 ) -> Result<()> {
-    let sql = "/* audit */ SELECT org_no FROM application WHERE no = ?1";
-    let org_no = tx.conn.prepare_cached(sql)?.query_row([app_no], |row| row.get(0))?;
+    let org_no = tx.org_no(org)?;
     let detail = json!({ "failingSince": failing_since.map(|since| since.to_string()) });
     audit(tx, org_no, &Actor::System, "endpoint.disable", endpoint, &detail)
 }
