@@ -20,3 +20,75 @@ impl Shard {
         Self(((hash ^ (hash >> 32)) % u64::from(SHARDS)) as u16)
     }
 }
+
+/// A set of shards.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ShardSet([u64; SHARDS as usize / 64]);
+
+impl ShardSet {
+    /// None.
+    pub const NONE: Self = Self([0; SHARDS as usize / 64]);
+    /// All.
+    pub const ALL: Self = Self([u64::MAX; SHARDS as usize / 64]);
+
+    /// Whether it holds a shard.
+    pub fn contains(&self, shard: Shard) -> bool {
+        self.0[usize::from(shard.0) / 64] >> (shard.0 % 64) & 1 == 1
+    }
+
+    /// Adds a shard.
+    pub fn insert(&mut self, shard: Shard) {
+        self.0[usize::from(shard.0) / 64] |= 1 << (shard.0 % 64);
+    }
+
+    /// Takes a shard out.
+    pub fn remove(&mut self, shard: Shard) {
+        self.0[usize::from(shard.0) / 64] &= !(1 << (shard.0 % 64));
+    }
+
+    /// How many it holds.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::NONE
+    }
+
+    /// Those it holds, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Shard> + '_ {
+        (0..SHARDS).map(Shard).filter(|shard| self.contains(*shard))
+    }
+}
+
+impl FromIterator<Shard> for ShardSet {
+    fn from_iter<T: IntoIterator<Item = Shard>>(shards: T) -> Self {
+        let mut set = Self::NONE;
+        shards.into_iter().for_each(|shard| set.insert(shard));
+        set
+    }
+}
+
+impl std::fmt::Debug for ShardSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter().map(|shard| shard.0)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_holds_what_was_put_in() {
+        let wanted = [0, 1, 63, 64, 700, 1_023].map(Shard);
+        let mut set: ShardSet = wanted.into_iter().collect();
+        assert_eq!(set.iter().collect::<Vec<_>>(), wanted);
+        assert_eq!(set.len(), 6);
+        wanted.into_iter().for_each(|shard| set.remove(shard));
+        assert!(set.is_empty());
+        assert_eq!(ShardSet::ALL.len(), usize::from(SHARDS));
+        assert!(ShardSet::ALL.contains(Shard(1_023)));
+    }
+}

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Timestamp,
     id::{ApplicationId, AttemptId, EndpointId, OrganizationId, TaskId},
+    shard::Shard,
 };
 
 /// How far a task is.
@@ -51,6 +52,21 @@ impl TaskKind {
         match self {
             Self::Recover { .. } => "endpoint.recover",
             Self::CancelDeliveries { .. } => "deliveries.cancel",
+        }
+    }
+}
+
+impl Task {
+    /// The shard whose owner runs it: that of its endpoint, because the lane is there.
+    pub fn shard(&self) -> Shard {
+        match self.kind {
+            TaskKind::Recover { app, endpoint, .. }
+            | TaskKind::CancelDeliveries { app, endpoint: Some(endpoint) } => {
+                Shard::of(&self.org, &app, &endpoint)
+            }
+            TaskKind::CancelDeliveries { app, endpoint: None } => {
+                Shard::of(&self.org, &app, &EndpointId::from_raw([0; 20]))
+            }
         }
     }
 }

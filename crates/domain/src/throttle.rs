@@ -31,6 +31,15 @@ impl Throttle {
         Self { interval, tolerance, next: now.as_micros() * 1_000 + tolerance }
     }
 
+    /// The same, of one that somebody else kept until `since`, and may have used up: the first start
+    /// comes an interval after that.
+    pub fn taken_over(per_second: u16, since: Timestamp, now: Timestamp) -> Self {
+        let mut throttle = Self::new(per_second, now);
+        let first = since.as_micros().saturating_mul(1_000).saturating_add(throttle.interval);
+        throttle.next = throttle.next.max(first.saturating_add(throttle.tolerance));
+        throttle
+    }
+
     /// Takes a start at `now`, or says when there is one to take.
     pub fn take(&mut self, now: Timestamp) -> Result<(), Timestamp> {
         self.ready_at(now)?;
@@ -87,6 +96,23 @@ mod tests {
                 assert!(ten + 1 >= most - most / 100, "{rate} {step:?}: {ten}");
             }
         }
+    }
+
+    #[test]
+    fn one_that_is_taken_over_begins_used_up() {
+        let since = Timestamp::from_secs(1_790_000_000);
+        let interval = Duration::from_millis(10);
+        let first = |rate, now| {
+            let mut throttle = Throttle::taken_over(rate, since, now);
+            let first = throttle.ready_at(now).err().unwrap_or(now);
+            assert_eq!(throttle.take(first), Ok(()));
+            assert!(throttle.take(first).is_err(), "nothing is saved up");
+            first
+        };
+        assert_eq!(first(100, since), since.plus(interval));
+        assert_eq!(first(100, since.plus(interval / 2)), since.plus(interval));
+        let later = since.plus(Duration::from_secs(60));
+        assert_eq!(first(100, later), later);
     }
 
     #[test]

@@ -34,6 +34,7 @@ use domain::{
     message::{Body, Message, Origin},
     name::Ref,
     routing,
+    shard::ShardSet,
     signature::{SignatureType, SigningSecret},
     token::Actor,
 };
@@ -147,6 +148,7 @@ impl Bench {
             next: Next::End(EndState::Succeeded, Cause::Delivered),
             health: Health::Same,
             messages: Vec::new(),
+            epoch: store::deliveries::NO_EPOCH,
         }
     }
 
@@ -319,7 +321,7 @@ async fn main() {
         let started = std::time::Instant::now();
         let store = EmbeddedStore::open(&options, ports).expect("opens again");
         println!("opened in {:.1?}", started.elapsed());
-        let lanes = store.lanes(None, usize::MAX).await.expect("lanes");
+        let lanes = store.lanes(&ShardSet::ALL, None, usize::MAX).await.expect("lanes");
         println!("{} lanes known after {:.1?}", lanes.len(), started.elapsed());
         let limits = DueLimits { until: Timestamp::MAX, rows: 256, bytes: 1 << 20 };
         let page = store.due(lanes[0].lane, limits, Vec::new()).await.expect("due");

@@ -8,6 +8,7 @@ use domain::{
     clock::Timestamp,
     delivery::{Cause, Delivery, EndState, Health, Next, Trigger},
     id::{ApplicationId, DeliveryId, EndpointId, OrganizationId},
+    shard::ShardSet,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use store::{
@@ -39,7 +40,12 @@ fn lane_number(conn: &Connection, lane: &LaneKey) -> Result<Option<i64>> {
 
 /// One index seek for each lane, whatever its depth; in the order of shards, and in a shard in the
 /// order in which endpoints were made.
-fn lanes(conn: &Connection, after: Option<LaneKey>, limit: usize) -> Result<Vec<LaneHead>> {
+fn lanes(
+    conn: &Connection,
+    shards: &ShardSet,
+    after: Option<LaneKey>,
+    limit: usize,
+) -> Result<Vec<LaneHead>> {
     let mut last = match &after {
         Some(after) => match lane_number(conn, after)? {
             Some(lane) => lane,
@@ -59,6 +65,10 @@ fn lanes(conn: &Connection, after: Option<LaneKey>, limit: usize) -> Result<Vec<
     while heads.len() < limit {
         let head = next.query_row([last], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((lane, due)): Option<(i64, i64)> = head else { break };
+        if !shards.contains(tx::shard_of(lane)) {
+            last = tx::last_of(tx::shard_of(lane));
+            continue;
+        }
         last = lane;
         let (org, app, endpoint) = name.query_row([tx::endpoint_of(lane)], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
@@ -393,8 +403,14 @@ fn cancel(tx: &mut Tx<'_>, lane: LaneKey, limit: usize, now: Timestamp) -> Resul
 
 #[async_trait]
 impl Deliveries for EmbeddedStore {
-    async fn lanes(&self, after: Option<LaneKey>, limit: usize) -> store::Result<Vec<LaneHead>> {
-        self.readers.read(move |conn| lanes(conn, after, limit)).await
+    async fn lanes(
+        &self,
+        shards: &ShardSet,
+        after: Option<LaneKey>,
+        limit: usize,
+    ) -> store::Result<Vec<LaneHead>> {
+        let shards = *shards;
+        self.readers.read(move |conn| lanes(conn, &shards, after, limit)).await
     }
 
     async fn due(

@@ -9,14 +9,12 @@ mod catalog;
 mod check;
 mod checkpoint;
 mod claims;
-mod codec;
 mod deliveries;
 mod error;
 mod history;
 mod housekeeping;
 mod lock;
 mod options;
-mod paging;
 mod publish;
 mod readers;
 mod reseal;
@@ -26,6 +24,7 @@ mod space;
 mod sweep;
 mod tasks;
 mod tokens;
+mod transfer;
 mod tx;
 mod unscheduled;
 mod writer;
@@ -122,3 +121,6 @@ impl EmbeddedStore {
         self.writer.backup(to.to_owned()).await
     }
 }
+
+/// One node, and no other: see [`store::nodes`].
+impl store::Nodes for EmbeddedStore {}

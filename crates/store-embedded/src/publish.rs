@@ -10,14 +10,15 @@ use domain::{
 use rusqlite::{OptionalExtension, params};
 use store::{
     Publish, StoreError,
+    codec::{self, Encoded},
     publish::{NewMessage, Published, SavedResponse},
+    sealed::response_owner,
     vault::Vault,
 };
 
 use crate::{
     EmbeddedStore,
     claims::{self, Place},
-    codec::{self, Encoded},
     error::{Error, Result},
     rows,
     tx::{App, Ep, Tx},
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// Content type that is stored as null.
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 /// What a message costs beside its payload, roughly, in bytes.
 const MESSAGE_BYTES: usize = 512;
 
@@ -219,10 +220,6 @@ fn is_over(tx: &mut Tx<'_>, deliveries: &[Delivery], max_pending: Option<u64>) -
     let (Some(most), Some(first)) = (max_pending, deliveries.first()) else { return Ok(false) };
     let Some(app) = tx.app(first.org, first.app)? else { return Ok(false) };
     Ok(tx.pending(app.no)?.unsigned_abs() + deliveries.len() as u64 > most)
-}
-
-fn response_owner(key: ClaimKey) -> Vec<u8> {
-    [b"response ".as_slice(), &key.0].concat()
 }
 
 /// Seals with the newest key up to `limit` saved answers behind `after`. Returns the last key looked

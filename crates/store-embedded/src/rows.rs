@@ -12,12 +12,12 @@ use domain::{
 };
 use rusqlite::{Connection, Row};
 use serde::{Serialize, de::DeserializeOwned};
-use store::history::{DeliveryRecord, MessageFilter, Tenant};
-
-use crate::{
+use store::{
     codec,
-    error::{Error, Result},
+    history::{DeliveryRecord, MessageFilter, Tenant},
 };
+
+use crate::error::{Error, Result};
 
 /// An id of 20 bytes.
 pub(crate) fn id<I: Id>(row: &Row<'_>, column: usize) -> Result<I> {

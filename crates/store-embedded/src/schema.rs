@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
-use store::vault::Vault;
+use store::{sealed, vault::Vault};
 
 use crate::{
     error::{Error, Result},
@@ -23,8 +23,7 @@ const STATEMENTS: usize = 256;
 /// How long a checkpoint waits for readers. Nothing else ever waits: there is one writer.
 const BUSY_MILLIS: u64 = 20;
 
-const KEY_CHECK: &str = "key_check";
-const KEY_CHECK_OWNER: &[u8] = b"hookwright key check";
+pub(crate) const KEY_CHECK: &str = "key_check";
 
 /// A connection that may write.
 pub(crate) fn connect(path: &Path) -> Result<Connection> {
@@ -108,13 +107,15 @@ fn key_opens(conn: &Connection, vault: &Vault) -> Result<Option<bool>> {
     let sealed: Option<Vec<u8>> = conn
         .query_row("SELECT value FROM meta WHERE name = ?1", [KEY_CHECK], |row| row.get(0))
         .optional()?;
-    Ok(sealed.map(|sealed| vault.open(KEY_CHECK_OWNER, &sealed).is_ok()))
+    Ok(sealed.map(|sealed| sealed::opens(vault, &sealed)))
 }
 
 /// Says that everything is sealed with the vault's newest key (or with one that is still given).
 pub(crate) fn write_key_check(conn: &Connection, vault: &Vault) -> Result<()> {
-    let sealed = vault.seal(KEY_CHECK_OWNER, b"opens");
-    conn.execute("REPLACE INTO meta (name, value) VALUES (?1, ?2)", (KEY_CHECK, sealed))?;
+    conn.execute(
+        "REPLACE INTO meta (name, value) VALUES (?1, ?2)",
+        (KEY_CHECK, sealed::key_check(vault)),
+    )?;
     Ok(())
 }
 

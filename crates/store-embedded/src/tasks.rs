@@ -5,16 +5,17 @@ use domain::{
     clock::Timestamp,
     id::{AttemptId, EndpointId, OrganizationId, TaskId},
     page::{Page, PageRequest},
+    shard::ShardSet,
     task::{Task, TaskKind, TaskStatus},
 };
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
-use store::Tasks;
+use store::{Tasks, paging::Window};
 
-use crate::{EmbeddedStore, error::Result, paging::Window, rows, tx::Tx, writer::Label};
+use crate::{EmbeddedStore, error::Result, rows, tx::Tx, writer::Label};
 
-const COLUMNS: &str = "org, id, data, status, cursor, done, updated_at";
+pub(crate) const COLUMNS: &str = "org, id, data, status, cursor, done, updated_at";
 
-fn task(row: &Row<'_>) -> Result<Task> {
+pub(crate) fn task(row: &Row<'_>) -> Result<Task> {
     let cursor = row.get::<_, Option<[u8; 20]>>(4)?;
     Ok(Task {
         org: rows::id(row, 0)?,
@@ -38,7 +39,7 @@ fn list(conn: &Connection, from: &str, filter: &str, params: &[&dyn ToSql]) -> R
     Ok(tasks)
 }
 
-fn write(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
+pub(crate) fn write(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
     tx.conn
         .prepare_cached(
             "/* task */ REPLACE INTO task (id, org, kind, endpoint, data, status, cursor, done,
@@ -102,13 +103,17 @@ impl Tasks for EmbeddedStore {
             .await
     }
 
-    async fn running_tasks(&self, limit: usize) -> store::Result<Vec<Task>> {
+    async fn running_tasks(&self, shards: &ShardSet, limit: usize) -> store::Result<Vec<Task>> {
+        let shards = *shards;
         self.readers
             .read(move |conn| {
                 let turns = r#"(SELECT *, row_number() OVER
                     (PARTITION BY org ORDER BY updated_at, id) AS turn
                     FROM task WHERE status = '"running"')"#;
-                list(conn, turns, "1 ORDER BY turn, updated_at, id LIMIT ?1", &[&(limit as i64)])
+                let mut tasks = list(conn, turns, "1 ORDER BY turn, updated_at, id", &[])?;
+                tasks.retain(|task| shards.contains(task.shard()));
+                tasks.truncate(limit);
+                Ok(tasks)
             })
             .await
     }

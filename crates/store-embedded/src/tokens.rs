@@ -10,13 +10,13 @@ use rusqlite::{Row, params};
 use store::Tokens;
 
 use crate::{
-    EmbeddedStore,
+    EmbeddedStore, catalog,
     error::{Error, Result},
     rows,
     writer::Label,
 };
 
-fn revocation(row: &Row<'_>) -> Result<Revocation> {
+pub(crate) fn revocation(row: &Row<'_>) -> Result<Revocation> {
     let org = row.get::<_, Option<[u8; 20]>>(1)?.map(OrganizationId::from_raw);
     let app = row.get::<_, Option<[u8; 20]>>(2)?.map(ApplicationId::from_raw);
     let what = match (row.get(0)?, org, app, row.get(3)?) {
@@ -57,7 +57,7 @@ impl Tokens for EmbeddedStore {
             .await
     }
 
-    async fn revoke(&self, revocation: Revocation) -> store::Result<()> {
+    async fn revoke(&self, org: OrganizationId, revocation: Revocation) -> store::Result<()> {
         self.writer
             .write(Label::other("revoke"), move |tx| {
                 let (token, scope, session) = match &revocation.what {
@@ -80,7 +80,8 @@ impl Tokens for EmbeddedStore {
                         revocation.at.as_micros(),
                         revocation.forget_at.as_micros(),
                     ])?;
-                Ok(())
+                let org_no = tx.org_no(org)?;
+                catalog::bump_organization(tx, org_no)
             })
             .await
     }

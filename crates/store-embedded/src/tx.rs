@@ -105,6 +105,11 @@ pub(crate) fn endpoint_of(lane: i64) -> i64 {
     lane & ((1 << 40) - 1)
 }
 
+/// The last lane that a shard may have.
+pub(crate) fn last_of(shard: Shard) -> i64 {
+    lane(shard, (1 << 40) - 1)
+}
+
 /// The shard of a lane's number.
 pub(crate) fn shard_of(lane: i64) -> Shard {
     Shard((lane >> 40) as u16)

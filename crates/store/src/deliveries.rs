@@ -9,7 +9,7 @@ use domain::{
     delivery::{Delivery, Health, Next},
     id::{ApplicationId, DeliveryId, EndpointId, OrganizationId},
     message::Message,
-    shard::Shard,
+    shard::{Shard, ShardSet},
 };
 
 use crate::{
@@ -95,13 +95,21 @@ pub struct Settle {
     /// Messages that this causes: committed in the same transaction. Even if the delivery had moved
     /// on.
     pub messages: Vec<NewMessage>,
+    /// Under which the attempt was made: [`NO_EPOCH`] where nobody else could own its shard.
+    pub epoch: Epoch,
 }
+
+/// Counts the owners of a shard: the one with the highest is its owner now.
+pub type Epoch = u64;
+
+/// Of a store that has one owner.
+pub const NO_EPOCH: Epoch = 0;
 
 /// What became of one settle.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
-    /// The delivery had moved on (another owner, a resend that arrived, a deletion): no state was
-    /// changed; the attempt is on record as superseded.
+    /// The delivery had moved on (a resend that arrived, a deletion), or its shard is another owner's by
+    /// now: no state was changed; the attempt is on record as superseded.
     pub superseded: bool,
     /// Pending automatic deliveries of the same message and endpoint that ended with this one,
     /// because a resend arrived.
@@ -112,13 +120,18 @@ pub struct Settled {
     pub health_changed: bool,
 }
 
-/// The due index. All of one node here; by shards and epochs where nodes share a store.
+/// The due index.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
-    /// Lanes that have work, behind `after`: one index seek per lane, whatever its depth. By shard, and
-    /// in a shard in an order of the store's own; fewer than `limit` are the last. `after` need not have
-    /// work any more.
-    async fn lanes(&self, after: Option<LaneKey>, limit: usize) -> Result<Vec<LaneHead>>;
+    /// Lanes of these shards that have work, behind `after`: one index seek per lane, whatever its depth.
+    /// By shard, and in a shard in an order of the store's own; fewer than `limit` are the last. `after`
+    /// need not have work any more.
+    async fn lanes(
+        &self,
+        shards: &ShardSet,
+        after: Option<LaneKey>,
+        limit: usize,
+    ) -> Result<Vec<LaneHead>>;
 
     /// The beginning of a lane's due work, as if the rows in `skip` (those in memory already) were not
     /// there.

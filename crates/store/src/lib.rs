@@ -4,16 +4,21 @@
 //! [`suite`] is the contract in executable form: every store runs it.
 
 pub mod catalog;
+pub mod codec;
 pub mod deliveries;
 pub mod error;
 pub mod failpoint;
 pub mod history;
 pub mod housekeeping;
+pub mod nodes;
+pub mod paging;
 pub mod publish;
+pub mod sealed;
 #[cfg(feature = "suite")]
 pub mod suite;
 pub mod tasks;
 pub mod tokens;
+pub mod transfer;
 pub mod vault;
 
 pub use catalog::Catalog;
@@ -21,12 +26,19 @@ pub use deliveries::Deliveries;
 pub use error::{Result, StoreError};
 pub use history::History;
 pub use housekeeping::Housekeeping;
+pub use nodes::Nodes;
 pub use publish::Publish;
 pub use tasks::Tasks;
 pub use tokens::Tokens;
+pub use transfer::Transfer;
 
 /// Everything a store does.
-pub trait Store: Catalog + Tokens + Publish + Deliveries + History + Tasks + Housekeeping {}
+pub trait Store:
+    Catalog + Tokens + Publish + Deliveries + History + Tasks + Housekeeping + Nodes
+{
+}
 
-impl<T> Store for T where T: Catalog + Tokens + Publish + Deliveries + History + Tasks + Housekeeping
-{}
+impl<T> Store for T where
+    T: Catalog + Tokens + Publish + Deliveries + History + Tasks + Housekeeping + Nodes
+{
+}

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use domain::{
     id::{OrganizationId, TaskId},
     page::{Page, PageRequest},
+    shard::ShardSet,
     task::{Task, TaskStatus},
 };
 
@@ -16,9 +17,9 @@ pub trait Tasks: Send + Sync {
     /// the task that runs.
     async fn create_task(&self, task: Task) -> Result<Option<TaskId>>;
 
-    /// Tasks that are running, of all organizations: at most `limit`. Each organization has its turn
-    /// before another one has its second, and whoever moved longest ago comes first.
-    async fn running_tasks(&self, limit: usize) -> Result<Vec<Task>>;
+    /// Tasks of these shards that are running, of all organizations: at most `limit`. Each organization
+    /// has its turn before another one has its second, and whoever moved longest ago comes first.
+    async fn running_tasks(&self, shards: &ShardSet, limit: usize) -> Result<Vec<Task>>;
 
     /// Writes a task's cursor, count and status.
     async fn update_task(&self, task: Task) -> Result<()>;

@@ -11,22 +11,25 @@ use domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
-use store::catalog::{ApplicationFilter, Refused};
+use store::{
+    catalog::{ApplicationFilter, Refused},
+    paging::Window,
+};
 
 use super::{audit, organizations};
-use crate::{error::Result, paging::Window, rows, tasks, tx::Tx};
+use crate::{error::Result, rows, tasks, tx::Tx};
 
-const COLUMNS: &str = "a.no, a.version, a.id, a.uid, a.name, a.throttle_rate, a.metadata,
+pub(crate) const COLUMNS: &str = "a.no, a.version, a.id, a.uid, a.name, a.throttle_rate, a.metadata,
     a.created_at, a.updated_at";
 
 /// An application with what the store knows it by.
-pub(super) struct Found {
-    pub(super) no: i64,
-    pub(super) version: u64,
-    pub(super) application: Application,
+pub(crate) struct Found {
+    pub(crate) no: i64,
+    pub(crate) version: u64,
+    pub(crate) application: Application,
 }
 
-fn found(row: &Row<'_>, org: OrganizationId) -> Result<Found> {
+pub(crate) fn found(row: &Row<'_>, org: OrganizationId) -> Result<Found> {
     Ok(Found {
         no: row.get(0)?,
         version: row.get::<_, i64>(1)?.cast_unsigned(),

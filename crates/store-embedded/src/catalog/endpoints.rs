@@ -1,106 +1,51 @@
 //! Endpoints, with what is secret of them sealed.
 
-use std::{collections::BTreeMap, sync::Arc};
-
 use domain::{
     clock::Timestamp,
-    endpoint::{Endpoint, EndpointSecret, shown_url},
-    id::{ApplicationId, EndpointId, OrganizationId, SecretId},
+    endpoint::{Endpoint, shown_url},
+    id::{ApplicationId, EndpointId, OrganizationId},
     name::{Ref, Uid},
     page::{Page, PageRequest},
     shard::Shard,
-    signature::SigningSecret,
     task::TaskKind,
     token::Actor,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{catalog::Refused, vault::Vault};
+use store::{
+    catalog::Refused,
+    paging::Window,
+    sealed::{self, Column},
+    vault::Vault,
+};
 use url::Url;
 
 use super::{applications, audit};
 use crate::{
     error::{Error, Result},
-    paging::Window,
     rows, tasks,
     tx::{self, Tx},
 };
 
-const COLUMNS: &str = "e.id, e.uid, e.url, e.description, e.throttle_rate, e.version, e.disabled,
+pub(crate) const COLUMNS: &str = "e.id, e.uid, e.url, e.description, e.throttle_rate, e.version, e.disabled,
     e.event_types, e.channels, e.metadata, e.headers, e.secrets, e.retry_schedule,
     e.first_failure_at, e.revision, e.created_at, e.updated_at";
 
-/// A signing secret, inside the seal.
-#[derive(Serialize, Deserialize)]
-struct StoredSecret {
-    id: SecretId,
-    secret: String,
-    expires_at: Option<Timestamp>,
-}
-
-/// What a sealed column belongs to.
-fn owner(column: &str, endpoint: EndpointId) -> Vec<u8> {
-    [b"endpoint ", column.as_bytes(), b" ", endpoint.raw()].concat()
-}
-
-fn seal_url(vault: &Vault, endpoint: &Endpoint) -> rusqlite::types::Value {
-    let text = endpoint.url.as_str();
-    match endpoint.url.password() {
-        None => text.to_owned().into(),
-        Some(_) => vault.seal(&owner("url", endpoint.id), text.as_bytes()).into(),
+fn stored_url(vault: &Vault, endpoint: &Endpoint) -> rusqlite::types::Value {
+    match sealed::seal_url(vault, endpoint) {
+        Some(sealed) => sealed.into(),
+        None => endpoint.url.as_str().to_owned().into(),
     }
 }
 
-fn open_url(vault: &Vault, id: EndpointId, value: ValueRef<'_>) -> Result<Url> {
-    let text = match value {
-        ValueRef::Blob(sealed) => String::from_utf8(vault.open(&owner("url", id), sealed)?),
-        other => Ok(other.as_str().map_err(Error::corrupt)?.to_owned()),
-    };
-    text.map_err(Error::corrupt)?.parse().map_err(Error::corrupt)
+fn read_url(vault: &Vault, id: EndpointId, value: ValueRef<'_>) -> Result<Url> {
+    match value {
+        ValueRef::Blob(sealed) => Ok(sealed::open_url(vault, id, sealed)?),
+        plain => plain.as_str().map_err(Error::corrupt)?.parse().map_err(Error::corrupt),
+    }
 }
 
-fn seal_headers(vault: &Vault, endpoint: &Endpoint) -> Option<Vec<u8>> {
-    let json = rows::to_json(&endpoint.headers);
-    let sealed = || vault.seal(&owner("headers", endpoint.id), json.as_bytes());
-    (!endpoint.headers.is_empty()).then(sealed)
-}
-
-fn open_headers(
-    vault: &Vault,
-    id: EndpointId,
-    sealed: Option<&[u8]>,
-) -> Result<BTreeMap<String, String>> {
-    let Some(sealed) = sealed else { return Ok(BTreeMap::new()) };
-    let json = vault.open(&owner("headers", id), sealed)?;
-    serde_json::from_slice(&json).map_err(Error::corrupt)
-}
-
-fn seal_secrets(vault: &Vault, endpoint: &Endpoint) -> Vec<u8> {
-    let stored = |secret: &EndpointSecret| StoredSecret {
-        id: secret.id,
-        secret: secret.secret.expose().to_string(),
-        expires_at: secret.expires_at,
-    };
-    let json = rows::to_json(&endpoint.secrets.iter().map(stored).collect::<Vec<_>>());
-    vault.seal(&owner("secrets", endpoint.id), json.as_bytes())
-}
-
-fn open_secrets(vault: &Vault, id: EndpointId, sealed: &[u8]) -> Result<Vec<EndpointSecret>> {
-    let json = vault.open(&owner("secrets", id), sealed)?;
-    let stored: Vec<StoredSecret> = serde_json::from_slice(&json).map_err(Error::corrupt)?;
-    let secret = |stored: StoredSecret| {
-        let secret: SigningSecret = stored.secret.parse().map_err(Error::corrupt)?;
-        Ok(EndpointSecret {
-            id: stored.id,
-            secret: Arc::new(secret),
-            expires_at: stored.expires_at,
-        })
-    };
-    stored.into_iter().map(secret).collect()
-}
-
-fn endpoint(
+pub(crate) fn endpoint(
     row: &Row<'_>,
     vault: &Vault,
     org: OrganizationId,
@@ -114,7 +59,7 @@ fn endpoint(
         app,
         id,
         uid: rows::opt_parsed(row, 1)?,
-        url: open_url(vault, id, row.get_ref(2)?)?,
+        url: read_url(vault, id, row.get_ref(2)?)?,
         description: row.get(3)?,
         throttle_rate: row.get(4)?,
         version: row.get(5)?,
@@ -122,8 +67,8 @@ fn endpoint(
         event_types: rows::opt_json(row, 7)?,
         channels: rows::opt_json(row, 8)?,
         metadata: rows::json(row, 9)?,
-        headers: open_headers(vault, id, headers)?,
-        secrets: open_secrets(vault, id, secrets)?,
+        headers: sealed::open_headers(vault, id, headers)?,
+        secrets: sealed::open_secrets(vault, id, secrets)?,
         retry_schedule: rows::opt_json(row, 12)?,
         first_failure_at: rows::opt_time(row, 13)?,
         revision: row.get(14)?,
@@ -310,7 +255,7 @@ fn detail(endpoint: &Endpoint) -> serde_json::Value {
 }
 
 /// Writes all that an edit may change, and the revision that it makes.
-fn write(
+pub(crate) fn write(
     tx: &mut Tx<'_>,
     no: i64,
     endpoint: &Endpoint,
@@ -328,7 +273,7 @@ fn write(
         .execute(params![
             no,
             endpoint.uid.as_ref().map(Uid::as_str),
-            seal_url(vault, endpoint),
+            stored_url(vault, endpoint),
             endpoint.description,
             endpoint.throttle_rate,
             endpoint.version,
@@ -336,8 +281,8 @@ fn write(
             rows::opt_to_json(endpoint.event_types.as_ref()),
             rows::opt_to_json(endpoint.channels.as_ref()),
             rows::to_json(&endpoint.metadata),
-            seal_headers(vault, endpoint),
-            seal_secrets(vault, endpoint),
+            sealed::seal_headers(vault, endpoint),
+            sealed::seal_secrets(vault, endpoint),
             rows::opt_to_json(endpoint.retry_schedule.as_ref()),
             first_failure_at.map(Timestamp::as_micros),
             endpoint.revision,
@@ -393,7 +338,7 @@ pub(crate) fn reseal(tx: &mut Tx<'_>, after: i64, limit: usize) -> Result<(Optio
         "/* reseal */ UPDATE endpoint SET url = ?2, headers = ?3, secrets = ?4 WHERE no = ?1",
     )?;
     let mut found = statement.query(params![after, limit as i64])?;
-    let (mut last, mut sealed) = (None, 0);
+    let (mut last, mut resealed) = (None, 0);
     while let Some(row) = found.next()? {
         let no: i64 = row.get(0)?;
         last = Some(no);
@@ -402,18 +347,18 @@ pub(crate) fn reseal(tx: &mut Tx<'_>, after: i64, limit: usize) -> Result<(Optio
             continue;
         }
         let id = rows::id(row, 1)?;
-        let again = |column: &str, sealed: &[u8]| -> Result<Vec<u8>> {
-            let owner = owner(column, id);
+        let again = |column: Column, sealed: &[u8]| -> Result<Vec<u8>> {
+            let owner = column.owner(id);
             Ok(vault.seal(&owner, &vault.open(&owner, sealed)?))
         };
         let url: rusqlite::types::Value = match row.get_ref(2)? {
-            ValueRef::Blob(sealed) => again("url", sealed)?.into(),
+            ValueRef::Blob(sealed) => again(Column::Url, sealed)?.into(),
             plain => plain.as_str().map_err(Error::corrupt)?.to_owned().into(),
         };
         let headers = row.get_ref(3)?.as_blob_or_null().map_err(Error::corrupt)?;
-        let headers = headers.map(|sealed| again("headers", sealed)).transpose()?;
-        update.execute(params![no, url, headers, again("secrets", secrets)?])?;
-        sealed += 1;
+        let headers = headers.map(|sealed| again(Column::Headers, sealed)).transpose()?;
+        update.execute(params![no, url, headers, again(Column::Secrets, secrets)?])?;
+        resealed += 1;
     }
-    Ok((last, sealed))
+    Ok((last, resealed))
 }

@@ -1,8 +1,8 @@
 //! Who the customers are, where they listen, and what is sent.
 
-mod applications;
-mod endpoints;
-mod event_types;
+pub(crate) mod applications;
+pub(crate) mod endpoints;
+pub(crate) mod event_types;
 mod organizations;
 
 use async_trait::async_trait;
@@ -27,6 +27,7 @@ use store::{
 use crate::{EmbeddedStore, error::Result, tx::Tx, writer::Label};
 pub(crate) use applications::bump as bump_application;
 pub(crate) use endpoints::reseal as reseal_endpoints;
+pub(crate) use organizations::bump as bump_organization;
 
 /// Adds the audit row of a write. `detail` holds no secrets.
 fn audit(

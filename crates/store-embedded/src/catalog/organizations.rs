@@ -56,7 +56,7 @@ pub(super) fn put(
 }
 
 /// Counts an organization's version up.
-pub(super) fn bump(tx: &mut Tx<'_>, org_no: i64) -> Result<()> {
+pub(crate) fn bump(tx: &mut Tx<'_>, org_no: i64) -> Result<()> {
     tx.conn
         .prepare_cached(
             "/* version */ UPDATE organization SET version = version + 1 WHERE no = ?1",

@@ -6,10 +6,13 @@ use domain::{
     page::{Page, PageRequest},
 };
 use rusqlite::{CachedStatement, Connection, params};
-use store::history::{AttemptFilter, EXPUNGED_RESPONSE, MessageFilter, Status, Tenant};
+use store::{
+    history::{AttemptFilter, EXPUNGED_RESPONSE, MessageFilter, Status, Tenant},
+    paging::Window,
+};
 
 use super::{Bounds, app_no, messages, place};
-use crate::{error::Result, paging::Window, rows, tx::Tx};
+use crate::{error::Result, rows, tx::Tx};
 
 /// Whether an attempt is as wanted, but for what is asked of its message.
 fn matches(filter: &AttemptFilter, attempt: &Attempt) -> bool {

@@ -9,13 +9,15 @@ use domain::{
     page::{Page, PageRequest},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use store::history::{MessageFilter, Tenant};
+use store::{
+    history::{MessageFilter, Tenant},
+    paging::Window,
+};
 
 use super::{Bounds, app_no};
 use crate::{
     deliveries::{DueRow, end_pending},
     error::Result,
-    paging::Window,
     rows,
     tx::Tx,
 };

@@ -5,12 +5,15 @@ use domain::{
     page::{Page, PageRequest},
 };
 use rusqlite::{Connection, params};
-use store::history::{
-    DeliveryRecord, EndpointMessage, MessageEndpoint, MessageFilter, Status, Tenant, combined,
+use store::{
+    history::{
+        DeliveryRecord, EndpointMessage, MessageEndpoint, MessageFilter, Status, Tenant, combined,
+    },
+    paging::Window,
 };
 
 use super::{Bounds, app_no, messages, place};
-use crate::{error::Result, paging::Window, rows};
+use crate::{error::Result, rows};
 
 /// What a list of an endpoint's messages asks for.
 pub(super) struct Wanted {

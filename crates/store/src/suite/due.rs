@@ -6,6 +6,7 @@ use domain::{
     clock::Timestamp,
     delivery::{Cause, Delivery, EndState, Next},
     message::Body,
+    shard::ShardSet,
 };
 
 use super::{
@@ -41,7 +42,8 @@ pub async fn finds_every_lane_once(store: &dyn Store) {
     for limit in [1, 2, 5, 12, 13] {
         let mut found: Vec<LaneKey> = Vec::new();
         loop {
-            let heads = store.lanes(found.last().copied(), limit).await.expect("lanes");
+            let heads =
+                store.lanes(&ShardSet::ALL, found.last().copied(), limit).await.expect("lanes");
             assert!(heads.len() <= limit);
             found.extend(heads.iter().map(|head| head.lane));
             if heads.len() < limit {
@@ -57,24 +59,24 @@ pub async fn finds_every_lane_once(store: &dyn Store) {
 /// A lane says when its earliest work is due, and is there as long as it has any.
 pub async fn knows_the_earliest_of_a_lane(store: &dyn Store) {
     let f = Fixture::new(store);
-    assert_eq!(store.lanes(None, 10).await, Ok(Vec::new()));
+    assert_eq!(store.lanes(&ShardSet::ALL, None, 10).await, Ok(Vec::new()));
     let app = f.application().await;
     let endpoint = f.endpoint(&app).await;
     let (late, early) =
         (f.send(&app, &[&endpoint], at(20)).await, f.send(&app, &[&endpoint], at(10)).await);
     let head = |next_due| Ok(vec![LaneHead { lane: lane(&endpoint), next_due }]);
-    assert_eq!(store.lanes(None, 10).await, head(at(10)));
+    assert_eq!(store.lanes(&ShardSet::ALL, None, 10).await, head(at(10)));
     assert_eq!(store.stats().await.expect("stats").oldest_due, Some(at(10)));
 
     f.tried(&early.deliveries[0], 500, Next::Retry(at(30)), at(11)).await;
-    assert_eq!(store.lanes(None, 10).await, head(at(20)));
+    assert_eq!(store.lanes(&ShardSet::ALL, None, 10).await, head(at(20)));
     f.tried(&late.deliveries[0], 200, DELIVERED, at(21)).await;
-    assert_eq!(store.lanes(None, 10).await, head(at(30)));
+    assert_eq!(store.lanes(&ShardSet::ALL, None, 10).await, head(at(30)));
     let moved = moved(&early.deliveries[0], at(30));
     f.tried(&moved, 200, DELIVERED, at(31)).await;
-    assert_eq!(store.lanes(None, 10).await, Ok(Vec::new()));
+    assert_eq!(store.lanes(&ShardSet::ALL, None, 10).await, Ok(Vec::new()));
     // A lane without work is still a place to go on from.
-    assert_eq!(store.lanes(Some(lane(&endpoint)), 10).await, Ok(Vec::new()));
+    assert_eq!(store.lanes(&ShardSet::ALL, Some(lane(&endpoint)), 10).await, Ok(Vec::new()));
     assert_eq!(store.stats().await.expect("stats").oldest_due, None);
 }
 

@@ -8,6 +8,7 @@ use domain::{
     name::Ref,
     page::{Order, PageRequest},
     retry::RetrySchedule,
+    shard::ShardSet,
     signature::SignatureType,
     task::{TaskKind, TaskStatus},
 };
@@ -142,7 +143,7 @@ pub async fn leave_a_task_when_deleted(store: &dyn Store) {
     assert_eq!(deleted, Ok(Ok(())));
     assert_eq!(store.delete_application(&ACTOR, f.org, app.id, at(2)).await, Ok(Ok(())));
 
-    let tasks = store.running_tasks(10).await.expect("tasks");
+    let tasks = store.running_tasks(&ShardSet::ALL, 10).await.expect("tasks");
     let of_endpoint = TaskKind::CancelDeliveries { app: app.id, endpoint: Some(endpoint.id) };
     let of_all = TaskKind::CancelDeliveries { app: app.id, endpoint: None };
     let kinds: Vec<_> = tasks.iter().map(|task| task.kind.clone()).collect();

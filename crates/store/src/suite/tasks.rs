@@ -4,6 +4,7 @@ use domain::{
     clock::Timestamp,
     id::{AttemptId, EndpointId, TaskId},
     page::{Order, PageRequest},
+    shard::ShardSet,
     task::{Task, TaskKind, TaskStatus},
 };
 
@@ -39,8 +40,8 @@ pub async fn run_until_they_are_done(store: &dyn Store) {
     for task in [&new, &old] {
         assert_eq!(store.create_task(task.clone()).await, Ok(None));
     }
-    assert_eq!(store.running_tasks(10).await, Ok(vec![old.clone(), new.clone()]));
-    assert_eq!(store.running_tasks(1).await, Ok(vec![old.clone()]));
+    assert_eq!(store.running_tasks(&ShardSet::ALL, 10).await, Ok(vec![old.clone(), new.clone()]));
+    assert_eq!(store.running_tasks(&ShardSet::ALL, 1).await, Ok(vec![old.clone()]));
 
     let moved = Task {
         cursor: Some(AttemptId::generate(at(1), &*f.entropy)),
@@ -50,12 +51,12 @@ pub async fn run_until_they_are_done(store: &dyn Store) {
     };
     assert_eq!(store.update_task(moved.clone()).await, Ok(()));
     assert_eq!(store.task(f.org, old.id).await, Ok(Some(moved.clone())));
-    assert_eq!(store.running_tasks(10).await, Ok(vec![new.clone(), moved.clone()]));
+    assert_eq!(store.running_tasks(&ShardSet::ALL, 10).await, Ok(vec![new.clone(), moved.clone()]));
     for status in [TaskStatus::Finished, TaskStatus::Failed] {
         let ended = Task { status, ..moved.clone() };
         assert_eq!(store.update_task(ended.clone()).await, Ok(()));
         assert_eq!(store.task(f.org, old.id).await, Ok(Some(ended)));
-        assert_eq!(store.running_tasks(10).await, Ok(vec![new.clone()]));
+        assert_eq!(store.running_tasks(&ShardSet::ALL, 10).await, Ok(vec![new.clone()]));
     }
     assert_eq!(store.task(g.org, old.id).await, Ok(None), "another organization's");
     assert_eq!(store.task(f.org, f.new_task(at(1), true).id).await, Ok(None));
@@ -74,11 +75,11 @@ pub async fn take_turns(store: &dyn Store) {
     let late = Task { org: g.org, ..f.new_task(at(9), false) };
     assert_eq!(store.create_task(late.clone()).await, Ok(None));
     let wanted = [&many[0], &late, &many[1]].map(Task::clone);
-    assert_eq!(store.running_tasks(3).await, Ok(wanted.to_vec()));
+    assert_eq!(store.running_tasks(&ShardSet::ALL, 3).await, Ok(wanted.to_vec()));
     let moved = Task { updated_at: at(20), ..many[0].clone() };
     assert_eq!(store.update_task(moved.clone()).await, Ok(()));
     let wanted = [&many[1], &late, &many[2], &many[3], &moved].map(Task::clone);
-    assert_eq!(store.running_tasks(9).await, Ok(wanted.to_vec()));
+    assert_eq!(store.running_tasks(&ShardSet::ALL, 9).await, Ok(wanted.to_vec()));
 }
 
 /// An endpoint is recovered by one task at a time.

@@ -8,7 +8,7 @@ use domain::{
 };
 
 use super::fixture::{Fixture, at};
-use crate::Store;
+use crate::{Store, publish::Published};
 
 /// Every kind of revocation is kept until it may be forgotten.
 pub async fn are_refused_until_forgotten(store: &dyn Store) {
@@ -37,7 +37,7 @@ pub async fn are_refused_until_forgotten(store: &dyn Store) {
         .map(|(what, forget_at)| Revocation { what, issued_until: at(4), at: at(5), forget_at })
         .collect();
     for revocation in &revocations {
-        assert_eq!(store.revoke(revocation.clone()).await, Ok(()));
+        assert_eq!(store.revoke(f.org, revocation.clone()).await, Ok(()));
     }
     for (now, forgotten) in
         [(at(5), 0), (at(99), 0), (at(100), 1), (at(200), 2), (at(299), 2), (at(300), 3)]
@@ -47,4 +47,34 @@ pub async fn are_refused_until_forgotten(store: &dyn Store) {
         assert_eq!(found.len(), wanted.len(), "at {now}");
         assert_eq!(found.into_iter().collect::<HashSet<_>>(), wanted, "at {now}");
     }
+}
+
+/// Revoking is a change of the organization: a message that was allowed and routed before is stale.
+pub async fn make_messages_stale_when_revoked(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let app = f.application().await;
+    let endpoint = f.endpoint(&app).await;
+    let other = f.other().org;
+    let before = f.versions(&app).await;
+    let revocation = |what| Revocation { what, issued_until: at(4), at: at(5), forget_at: at(100) };
+    let mut versions = before;
+    for what in [
+        Revoked::Token([7; 32]),
+        Revoked::Application(f.org, app.id),
+        Revoked::Session(f.org, app.id, "s-1".into()),
+    ] {
+        assert_eq!(store.revoke(f.org, revocation(what)).await, Ok(()));
+        versions.org += 1;
+        assert_eq!(f.versions(&app).await, versions);
+    }
+    let allowed = f.routed(before, f.message(&app, at(6)), &[&endpoint]);
+    assert_eq!(f.publish(allowed).await, Published::Stale);
+    let again = f.routed(versions, f.message(&app, at(6)), &[&endpoint]);
+    assert_eq!(f.publish(again).await, Published::Stored);
+
+    // One that nobody has heard of counts as well, and for itself.
+    assert_eq!(store.load_organization(other).await.expect("load").version, 0);
+    assert_eq!(store.revoke(other, revocation(Revoked::Token([8; 32]))).await, Ok(()));
+    assert_eq!(store.load_organization(other).await.expect("load").version, 1);
+    assert_eq!(f.versions(&app).await, versions);
 }

@@ -192,6 +192,7 @@ impl Fixture<'_> {
             next,
             health: Health::Same,
             messages: Vec::new(),
+            epoch: crate::deliveries::NO_EPOCH,
         }
     }
 

@@ -4,13 +4,14 @@
 use std::{cell::RefCell, sync::LazyLock};
 
 use bytes::Bytes;
-use store::StoreError;
 use zstd::{
     bulk::{Compressor, Decompressor},
     dict::{DecoderDictionary, EncoderDictionary},
 };
 
-/// Made from synthetic webhooks by `cargo run -p hookwright-store-embedded --example
+use crate::StoreError;
+
+/// Made from synthetic webhooks by `cargo run -p hookwright-store --example
 /// train_dictionary`. It never changes: a better one gets a codec of its own beside it.
 static DICTIONARY: &[u8] = include_bytes!("../dictionary.bin");
 /// The fastest: higher ones cost more than the pages they save.
@@ -27,10 +28,11 @@ const ZSTD_1: u8 = 1;
 
 /// A body, ready to be written.
 #[derive(Clone, Debug)]
-pub(crate) struct Encoded {
+pub struct Encoded {
     /// Names algorithm and dictionary.
-    pub(crate) codec: u8,
-    pub(crate) bytes: Bytes,
+    pub codec: u8,
+    /// What is stored.
+    pub bytes: Bytes,
 }
 
 static ENCODER: LazyLock<EncoderDictionary<'static>> =
@@ -64,7 +66,7 @@ fn looks_random(body: &[u8]) -> bool {
 }
 
 /// Compresses `body` if that saves a tenth of it.
-pub(crate) fn encode(body: &Bytes) -> Encoded {
+pub fn encode(body: &Bytes) -> Encoded {
     let raw = Encoded { codec: RAW, bytes: body.clone() };
     if body.len() < MIN_BYTES || looks_random(body) {
         return raw;
@@ -84,7 +86,7 @@ pub(crate) fn encode(body: &Bytes) -> Encoded {
 }
 
 /// Unpacks what [`encode`] made.
-pub(crate) fn decode(codec: u8, stored: &[u8]) -> Result<Bytes, StoreError> {
+pub fn decode(codec: u8, stored: &[u8]) -> Result<Bytes, StoreError> {
     let damaged = |what: &dyn std::fmt::Display| StoreError::Corrupt(format!("a payload: {what}"));
     match codec {
         RAW => Ok(Bytes::copy_from_slice(stored)),

@@ -13,9 +13,11 @@ const ID_STEP: i64 = 4_000;
 
 /// Which ids to look at, in which direction. Both bounds are exclusive.
 #[derive(Clone, Debug)]
-pub(crate) struct Window {
-    pub(crate) above: Vec<u8>,
-    pub(crate) below: Vec<u8>,
+pub struct Window {
+    /// Ids are above this.
+    pub above: Vec<u8>,
+    /// Ids are below this.
+    pub below: Vec<u8>,
     descending: bool,
     /// Found in the direction opposite to the list's order.
     backwards: bool,
@@ -24,7 +26,7 @@ pub(crate) struct Window {
 
 impl Window {
     /// What a page asks for.
-    pub(crate) fn new<I: Id>(page: &PageRequest<I>) -> Self {
+    pub fn new<I: Id>(page: &PageRequest<I>) -> Self {
         let backwards = matches!(page.cursor, Some(Cursor::Before(_)));
         let descending = (page.order == Order::Descending) != backwards;
         let mut window = Self {
@@ -42,7 +44,7 @@ impl Window {
     }
 
     /// Only ids whose time is later than `after` and earlier than `before`.
-    pub(crate) fn within<I: Id>(
+    pub fn within<I: Id>(
         mut self,
         after: Option<Timestamp>,
         before: Option<Timestamp>,
@@ -65,33 +67,33 @@ impl Window {
     }
 
     /// For `ORDER BY`.
-    pub(crate) fn direction(&self) -> &'static str {
+    pub fn direction(&self) -> &'static str {
         if self.descending { "DESC" } else { "ASC" }
     }
 
     /// Whether rows are looked for from the highest id down.
-    pub(crate) fn is_descending(&self) -> bool {
+    pub fn is_descending(&self) -> bool {
         self.descending
     }
 
     /// Whether an id is to be looked at.
-    pub(crate) fn holds<I: Id>(&self, id: &I) -> bool {
+    pub fn holds<I: Id>(&self, id: &I) -> bool {
         let raw = id.raw().as_slice();
         self.above.as_slice() < raw && raw < self.below.as_slice()
     }
 
     /// Rows to look for: one more than the page holds, to know whether there are more.
-    pub(crate) fn wanted(&self) -> usize {
+    pub fn wanted(&self) -> usize {
         self.limit + 1
     }
 
     /// The page, from what was found in the direction asked for, by a search that ran to its end.
-    pub(crate) fn page<T>(&self, items: Vec<T>) -> Page<T> {
+    pub fn page<T>(&self, items: Vec<T>) -> Page<T> {
         self.page_until(items, None)
     }
 
     /// The same of a search that stopped at a bound behind `reached`, unless that is `None`.
-    pub(crate) fn page_until<T>(&self, mut items: Vec<T>, reached: Option<[u8; 20]>) -> Page<T> {
+    pub fn page_until<T>(&self, mut items: Vec<T>, reached: Option<[u8; 20]>) -> Page<T> {
         // Of a full page the last item tells where to go on.
         let reached = reached.filter(|_| items.len() <= self.limit);
         let done = reached.is_none() && items.len() <= self.limit;

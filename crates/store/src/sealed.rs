@@ -1,0 +1,126 @@
+//! What is secret of a row, as stores keep it: sealed for that row alone. The same in every store, so
+//! that what is moved from one to another stays as it is.
+
+use std::{collections::BTreeMap, fmt::Display, sync::Arc};
+
+use domain::{
+    claim::ClaimKey,
+    clock::Timestamp,
+    endpoint::{Endpoint, EndpointSecret},
+    id::{EndpointId, SecretId},
+    signature::SigningSecret,
+};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::{Result, StoreError, vault::Vault};
+
+const KEY_CHECK_OWNER: &[u8] = b"hookwright key check";
+
+/// Columns of an endpoint that hold something sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// Its URL, where that holds a password.
+    Url,
+    /// Its own headers.
+    Headers,
+    /// Its signing secrets.
+    Secrets,
+}
+
+impl Column {
+    /// What a sealed value of it belongs to.
+    pub fn owner(self, endpoint: EndpointId) -> Vec<u8> {
+        let column: &[u8] = match self {
+            Self::Url => b"url",
+            Self::Headers => b"headers",
+            Self::Secrets => b"secrets",
+        };
+        [b"endpoint ", column, b" ", endpoint.raw().as_slice()].concat()
+    }
+}
+
+/// What a saved answer belongs to.
+pub fn response_owner(key: ClaimKey) -> Vec<u8> {
+    [b"response ".as_slice(), &key.0].concat()
+}
+
+/// A signing secret, inside the seal.
+#[derive(Serialize, Deserialize)]
+struct StoredSecret {
+    id: SecretId,
+    secret: String,
+    expires_at: Option<Timestamp>,
+}
+
+fn corrupt(what: impl Display) -> StoreError {
+    StoreError::Corrupt(what.to_string())
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("only maps with text keys, lists and text are written so")
+}
+
+/// A value that only the vault's keys open: says whether a store's key was given.
+pub fn key_check(vault: &Vault) -> Vec<u8> {
+    vault.seal(KEY_CHECK_OWNER, b"opens")
+}
+
+/// Whether one of the vault's keys opens what [`key_check`] made.
+pub fn opens(vault: &Vault, sealed: &[u8]) -> bool {
+    vault.open(KEY_CHECK_OWNER, sealed).is_ok()
+}
+
+/// An endpoint's URL, sealed if it holds a password; `None` if it may be stored as it is.
+pub fn seal_url(vault: &Vault, endpoint: &Endpoint) -> Option<Vec<u8>> {
+    endpoint.url.password()?;
+    Some(vault.seal(&Column::Url.owner(endpoint.id), endpoint.url.as_str().as_bytes()))
+}
+
+/// Opens what [`seal_url`] made.
+pub fn open_url(vault: &Vault, id: EndpointId, sealed: &[u8]) -> Result<Url> {
+    let text = String::from_utf8(vault.open(&Column::Url.owner(id), sealed)?);
+    text.map_err(corrupt)?.parse().map_err(corrupt)
+}
+
+/// An endpoint's headers; `None` if it has none.
+pub fn seal_headers(vault: &Vault, endpoint: &Endpoint) -> Option<Vec<u8>> {
+    let sealed = || vault.seal(&Column::Headers.owner(endpoint.id), &json(&endpoint.headers));
+    (!endpoint.headers.is_empty()).then(sealed)
+}
+
+/// Opens what [`seal_headers`] made.
+pub fn open_headers(
+    vault: &Vault,
+    id: EndpointId,
+    sealed: Option<&[u8]>,
+) -> Result<BTreeMap<String, String>> {
+    let Some(sealed) = sealed else { return Ok(BTreeMap::new()) };
+    serde_json::from_slice(&vault.open(&Column::Headers.owner(id), sealed)?).map_err(corrupt)
+}
+
+/// An endpoint's signing secrets.
+pub fn seal_secrets(vault: &Vault, endpoint: &Endpoint) -> Vec<u8> {
+    let stored = |secret: &EndpointSecret| StoredSecret {
+        id: secret.id,
+        secret: secret.secret.expose().to_string(),
+        expires_at: secret.expires_at,
+    };
+    let stored: Vec<_> = endpoint.secrets.iter().map(stored).collect();
+    vault.seal(&Column::Secrets.owner(endpoint.id), &json(&stored))
+}
+
+/// Opens what [`seal_secrets`] made.
+pub fn open_secrets(vault: &Vault, id: EndpointId, sealed: &[u8]) -> Result<Vec<EndpointSecret>> {
+    let opened = vault.open(&Column::Secrets.owner(id), sealed)?;
+    let stored: Vec<StoredSecret> = serde_json::from_slice(&opened).map_err(corrupt)?;
+    let secret = |stored: StoredSecret| {
+        let secret: SigningSecret = stored.secret.parse().map_err(corrupt)?;
+        Ok(EndpointSecret {
+            id: stored.id,
+            secret: Arc::new(secret),
+            expires_at: stored.expires_at,
+        })
+    };
+    stored.into_iter().map(secret).collect()
+}
