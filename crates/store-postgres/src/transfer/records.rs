@@ -1,0 +1,134 @@
+//! Tokens, revocations, tasks, the audit.
+
+use domain::{
+    id::{TaskId, TokenId},
+    task::Task,
+    token::{Revocation, Revoked, Token},
+};
+use store::transfer::{AuditRow, Batch, Limits, Record};
+
+use super::{Key, limit, page};
+use crate::{
+    conn::{Conn, Params, Tx},
+    error::{Error, Result},
+    options::Ports,
+    rows, tasks, tokens,
+};
+
+pub(super) async fn tokens(conn: &Conn, after: &Key, limits: Limits) -> Result<Batch> {
+    let sql = "/* export */ SELECT id, org, app, session_id, created_at, expires_at FROM token
+               WHERE (org, id) > ($1, $2) ORDER BY org, id LIMIT $3";
+    let found = conn.query(sql, &[&after.part(0), &after.part(1), &limit(limits)]).await?;
+    page(&found, |row| {
+        let token = Token {
+            id: rows::id(row, 0)?,
+            org: rows::id(row, 1)?,
+            app: rows::opt_id(row, 2)?,
+            session_id: rows::opt_json(row, 3)?,
+            created_at: rows::time(row, 4)?,
+            expires_at: rows::time(row, 5)?,
+        };
+        Ok((Key::place(&[token.org.raw(), token.id.raw()]), Some(Record::Token(token))))
+    })
+}
+
+pub(super) async fn revocations(conn: &Conn, after: &Key, limits: Limits) -> Result<Batch> {
+    let sql = "/* export */ SELECT token, org, app, session_id, issued_until, at, forget_at, id
+               FROM revocation WHERE id > $1 ORDER BY id LIMIT $2";
+    let found = conn.query(sql, &[&after.part(0), &limit(limits)]).await?;
+    page(&found, |row| {
+        let record = Record::Revocation(tokens::revocation(row)?);
+        Ok((Key::place(&[rows::bytes(row, 7)?]), Some(record)))
+    })
+}
+
+pub(super) async fn tasks(conn: &Conn, after: &Key, limits: Limits) -> Result<Batch> {
+    let sql = format!(
+        "/* export */ SELECT {} FROM task WHERE (org, id) > ($1, $2) ORDER BY org, id LIMIT $3",
+        tasks::COLUMNS
+    );
+    let found = conn.query(&sql, &[&after.part(0), &after.part(1), &limit(limits)]).await?;
+    page(&found, |row| {
+        let task = tasks::task(row)?;
+        Ok((Key::place(&[task.org.raw(), task.id.raw()]), Some(Record::Task(task))))
+    })
+}
+
+/// In the order of their time: a store may keep them in that in which they come.
+pub(super) async fn audit(conn: &Conn, after: &Key, limits: Limits) -> Result<Batch> {
+    let sql = "/* export */ SELECT org, at, actor, action, target, detail, id FROM audit
+               WHERE (at, org, id) > ($1, $2, $3) ORDER BY at, org, id LIMIT $4";
+    let at = after.part(0).try_into().map_or(i64::MIN, i64::from_be_bytes);
+    let params: Params<'_> = &[&at, &after.part(1), &after.part(2), &limit(limits)];
+    let found = conn.query(sql, params).await?;
+    page(&found, |row| {
+        let row_of = AuditRow {
+            org: rows::id(row, 0)?,
+            at: rows::time(row, 1)?,
+            actor: rows::get(row, 2)?,
+            action: rows::get(row, 3)?,
+            target: rows::get(row, 4)?,
+            detail: rows::get(row, 5)?,
+        };
+        let at = row_of.at.as_micros().to_be_bytes();
+        let place = Key::place(&[&at, row_of.org.raw(), rows::bytes(row, 6)?]);
+        Ok((place, Some(Record::Audit(row_of))))
+    })
+}
+
+pub(super) async fn write_revocation(
+    tx: &Tx,
+    ports: &Ports,
+    revocation: &Revocation,
+) -> Result<()> {
+    let (token, scope, session) = match &revocation.what {
+        Revoked::Token(hash) => (Some(hash.as_slice()), None, None),
+        Revoked::Application(org, app) => (None, Some((org, app)), None),
+        Revoked::Session(org, app, session) => (None, Some((org, app)), Some(session.as_str())),
+    };
+    let id = TokenId::generate(revocation.at, &*ports.entropy);
+    tx.execute(
+        "/* import */ INSERT INTO revocation
+         (id, token, org, app, session_id, issued_until, at, forget_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        &[
+            &id.raw().as_slice(),
+            &token,
+            &scope.map(|(org, _)| org.raw().as_slice()),
+            &scope.map(|(_, app)| app.raw().as_slice()),
+            &tokens::session_text(session),
+            &revocation.issued_until.as_micros(),
+            &revocation.at.as_micros(),
+            &revocation.forget_at.as_micros(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn write_task(tx: &Tx, task: &Task) -> Result<()> {
+    if tasks::write(tx, task, tasks::ADD).await? {
+        return Ok(());
+    }
+    let id = task.id;
+    Err(Error::Store(store::StoreError::Internal(format!("{id} is there already"))))
+}
+
+pub(super) async fn write_audit(tx: &Tx, ports: &Ports, row: &AuditRow) -> Result<()> {
+    let id = TaskId::generate(row.at, &*ports.entropy);
+    tx.execute(
+        "/* import */ INSERT INTO audit (org, id, at, actor, action, target, detail)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        &[
+            &row.org.raw().as_slice(),
+            &id.raw().as_slice(),
+            &row.at.as_micros(),
+            &row.actor,
+            &row.action,
+            &row.target,
+            &row.detail,
+        ],
+    )
+    .await?;
+    Ok(())
+}
