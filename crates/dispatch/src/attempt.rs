@@ -5,7 +5,9 @@ use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use domain::{
     attempt::{Attempt, Outcome, OutcomeClass},
     clock::Timestamp,
-    delivery::{self, Cause, EndState, Health, Next, Notice, Policy, Settlement, Trigger},
+    delivery::{
+        self, Cause, Delivery, EndState, Health, Next, Notice, Policy, Settlement, Trigger,
+    },
     id::{AttemptId, SecretId},
     message::Body,
     operational::{LastAttempt, OperationalEvent},
@@ -17,6 +19,14 @@ use crate::{core::Start, engine::Engine, request::Signed};
 
 /// A delivery younger than this, never tried, is not over age: nothing needs to be looked up to know.
 const SURELY_FRESH: Duration = Duration::from_secs(60);
+
+/// Why nothing was sent.
+enum Unsent {
+    /// There was nothing to send: this becomes of the delivery.
+    Over(Next),
+    /// Its shard may be another owner's by now.
+    Lost,
+}
 
 /// What was sent, what came of it, and what that means.
 struct Made {
@@ -43,7 +53,8 @@ impl Engine {
     pub(crate) async fn attempt(self: Arc<Self>, start: Start) {
         let (settle, events) = match AssertUnwindSafe(self.make(&start)).catch_unwind().await {
             Ok(Ok(made)) => self.came_back(&start, made),
-            Ok(Err(next)) => self.never_sent(&start, next),
+            Ok(Err(Unsent::Over(next))) => self.never_sent(&start, next),
+            Ok(Err(Unsent::Lost)) => return self.let_go(&start),
             Err(_) => return self.panicked(&start),
         };
         self.finish(&start, settle, events).await;
@@ -78,41 +89,59 @@ impl Engine {
         let events = events(&settlement, health, &attempt);
         let delivery = delivery.clone();
         let next = settlement.next;
-        let settle =
-            Settle { delivery, attempt: Some(attempt), next, health, messages: Vec::new() };
-        (settle, events)
+        let (attempt, messages) = (Some(attempt), Vec::new());
+        (Settle { delivery, attempt, next, health, messages, epoch: start.epoch }, events)
     }
 
     /// There was nothing to send: the delivery ends, or waits, without an attempt.
     fn never_sent(self: &Arc<Self>, start: &Start, next: Next) -> (Settle, Vec<OperationalEvent>) {
         let delivery = start.hot.delivery.clone();
         self.tell(|core, now| core.unstarted(delivery.endpoint, start.probe, now));
-        let (health, messages) = (Health::Same, Vec::new());
-        (Settle { delivery, attempt: None, next, health, messages }, Vec::new())
+        let (attempt, health, messages) = (None, Health::Same, Vec::new());
+        (Settle { delivery, attempt, next, health, messages, epoch: start.epoch }, Vec::new())
+    }
+
+    /// It came too late to be sent: its delivery waits in the store, for whoever owns it.
+    fn let_go(self: &Arc<Self>, start: &Start) {
+        let Delivery { id, endpoint, due, .. } = start.hot.delivery;
+        self.tell(|core, now| {
+            core.unstarted(endpoint, start.probe, now);
+            core.settled(endpoint, (id, start.held), Some(due), &[], now);
+        });
     }
 
     fn panicked(self: &Arc<Self>, start: &Start) {
-        let endpoint = start.hot.delivery.endpoint;
+        let Delivery { id, endpoint, .. } = start.hot.delivery;
         tracing::error!(%endpoint, message = %start.hot.delivery.message,
             "an attempt panicked; its delivery is set aside until the next start");
         self.tell(|core, now| {
             core.unstarted(endpoint, start.probe, now);
-            core.set_aside(endpoint, start.held, now);
+            core.set_aside(endpoint, (id, start.held), now);
         });
     }
 
-    /// Sends it and decides what the outcome means; `Err` if there was nothing to send.
-    async fn make(&self, start: &Start) -> Result<Made, Next> {
-        let body = self.sendable(start).await?;
+    /// Sends it and decides what the outcome means.
+    async fn make(&self, start: &Start) -> Result<Made, Unsent> {
+        let body = self.sendable(start).await.map_err(Unsent::Over)?;
         let started_at = self.wall();
         let signed = self.requests.build(&start.hot.message, body, &start.endpoint, started_at);
         failpoint::pass("attempt.before_send");
         let Signed { request, secrets, body_hash } = signed;
+        if !self.may_send(start) {
+            return Err(Unsent::Lost);
+        }
         let outcome = self.parts.destination.deliver(request).await;
         failpoint::pass("attempt.after_response");
         self.metrics.attempt(&outcome);
         let settlement = self.judge(start, &outcome).await;
         Ok(Made { started_at, outcome, settlement, secrets, body_hash })
+    }
+
+    /// Whether its shard is certainly ours still: it was when the attempt began, but the process may have
+    /// been stopped since, or have waited for the store.
+    fn may_send(&self, start: &Start) -> bool {
+        let (shard, monotonic) = (start.hot.delivery.shard(), self.parts.clock.monotonic());
+        self.core.lock().may_send(shard, start.epoch, monotonic)
     }
 
     /// The body to send, or what becomes of the delivery without being sent.

@@ -1,6 +1,9 @@
 //! What is decided: which delivery starts next, which page is read, when to look again. One value
 //! behind one short lock; nothing here waits.
 
+mod owning;
+mod work;
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
@@ -15,7 +18,7 @@ use domain::{
 use publish::{ApplicationCatalogue, Catalogues, Hot, PreparedEndpoint};
 use store::{
     StoreError,
-    deliveries::{DueLimits, DuePage, LaneHead, LaneKey},
+    deliveries::{DueLimits, DuePage, Epoch, LaneKey},
 };
 use url::Url;
 
@@ -23,6 +26,7 @@ use crate::{
     budget::{Budget, Held},
     lane::{Lane, Readiness, Target, hot_bytes},
     options::DispatchOptions,
+    shards::Shards,
     timers::{Alarm, Timers},
     turns::{Turn, Turns},
 };
@@ -31,6 +35,9 @@ use crate::{
 const MAX_STARTS_PER_STEP: usize = 256;
 /// Most payload bytes of one page.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
+/// Most that is remembered of what left memory while work was looked for. Beyond it lanes read a page
+/// that they need not have read.
+const MAX_LEFT: usize = 100_000;
 /// Wait before a page or an endpoint that could not be read is asked for again.
 const READ_RETRY: Duration = Duration::from_millis(500);
 
@@ -49,6 +56,8 @@ pub struct Start {
     pub probe: bool,
     /// What it takes of the budgets until it is settled.
     pub held: Held,
+    /// Under which its shard is owned.
+    pub epoch: Epoch,
 }
 
 /// A page to read.
@@ -75,12 +84,15 @@ pub struct Actions {
     pub cancels: Vec<LaneKey>,
     /// When to take the next step at the latest.
     pub wake_at: Option<Timestamp>,
+    /// A shard that is given back has come to rest.
+    pub rested: bool,
 }
 
 /// The deciding part of the engine.
 pub struct Core {
     options: DispatchOptions,
     catalogues: Arc<Catalogues>,
+    shards: Shards,
     lanes: HashMap<EndpointId, Lane>,
     turns: Turns,
     timers: Timers,
@@ -97,6 +109,8 @@ pub struct Core {
     unwritten: usize,
     stopping: bool,
     cancels: Vec<LaneKey>,
+    /// While work is looked for: what has left memory since that began, by when it was due.
+    left_meanwhile: Option<HashSet<(EndpointId, Timestamp)>>,
 }
 
 /// Sizes, for metrics.
@@ -112,15 +126,18 @@ pub struct Depths {
     pub in_flight: usize,
     /// Payload bytes that wait in memory.
     pub hot_bytes: usize,
+    /// Shards that this node owns.
+    pub shards: usize,
 }
 
 impl Core {
-    /// An engine without work.
+    /// An engine without work, that owns nothing.
     pub fn new(options: DispatchOptions, catalogues: Arc<Catalogues>) -> Self {
         Self {
             budget: Budget::new(options.max_in_flight, options.in_flight_bytes),
             options,
             catalogues,
+            shards: Shards::none(),
             lanes: HashMap::new(),
             turns: Turns::default(),
             timers: Timers::default(),
@@ -134,29 +151,7 @@ impl Core {
             unwritten: 0,
             stopping: false,
             cancels: Vec::new(),
-        }
-    }
-
-    /// Takes deliveries that have just been stored.
-    pub fn hand_over(&mut self, hot: Vec<Hot>, now: Timestamp) {
-        for hot in hot {
-            let key = LaneKey::of(&hot.delivery);
-            let room = self.room();
-            let lane =
-                self.lanes.entry(key.endpoint).or_insert_with(|| Lane::new(key, &self.options));
-            if lane.was_paged(hot.delivery.id) {
-                continue;
-            }
-            let due = hot.delivery.due;
-            let (taken, size) = (lane.ready_bytes(), hot_bytes(&hot));
-            let fits = taken + size <= room;
-            if due <= now && fits && lane.takes_hot(now, &self.options) {
-                lane.push(hot);
-                self.hot_bytes = self.hot_bytes - taken + lane.ready_bytes();
-            } else {
-                lane.note_due(due);
-            }
-            self.review(key.endpoint, now);
+            left_meanwhile: None,
         }
     }
 
@@ -172,14 +167,6 @@ impl Core {
         let before = lane.ready_bytes();
         act(lane);
         self.hot_bytes = self.hot_bytes - before + lane.ready_bytes();
-    }
-
-    /// A lane has work in the store.
-    pub fn add_work(&mut self, head: LaneHead, now: Timestamp) {
-        let key = head.lane;
-        let lane = self.lanes.entry(key.endpoint);
-        lane.or_insert_with(|| Lane::new(key, &self.options)).note_due(head.next_due);
-        self.review(key.endpoint, now);
     }
 
     /// Whether a lane has enough to do for now.
@@ -201,12 +188,17 @@ impl Core {
 
     /// An application was changed: all its lanes look again.
     pub fn application_changed(&mut self, org: OrganizationId, app: ApplicationId, now: Timestamp) {
-        let mut concerned: Vec<EndpointId> = self
-            .lanes
-            .values()
-            .filter(|lane| lane.key.app == app && lane.key.org == org)
-            .map(|lane| lane.key.endpoint)
-            .collect();
+        self.look_again(|key| key.app == app && key.org == org, now);
+    }
+
+    /// Anything may have been changed: all lanes look again.
+    pub fn all_changed(&mut self, now: Timestamp) {
+        self.look_again(|_| true, now);
+    }
+
+    fn look_again(&mut self, concerned: impl Fn(&LaneKey) -> bool, now: Timestamp) {
+        let keys = self.lanes.values().map(|lane| lane.key).filter(|key| concerned(key));
+        let mut concerned: Vec<EndpointId> = keys.map(|key| key.endpoint).collect();
         // A map's order must not show.
         concerned.sort_unstable();
         for endpoint in concerned {
@@ -240,14 +232,15 @@ impl Core {
     ) {
         let Some(lane) = self.lanes.get_mut(&key.endpoint) else { return };
         let was_paused = lane.paused;
+        let since = self.shards.taken_over_at(key.shard);
         lane.target = match application {
             None => Target::Gone,
             Some(application) => {
-                self.turns.limit(key.app, application.application.throttle_rate, now);
+                self.turns.limit(key.app, application.application.throttle_rate, since, now);
                 match application.endpoint(key.endpoint).cloned() {
                     None => Target::Gone,
                     Some(prepared) => {
-                        lane.limit(prepared.endpoint.throttle_rate, now);
+                        lane.limit(prepared.endpoint.throttle_rate, since, now);
                         lane.first_failure_at = prepared.endpoint.first_failure_at;
                         lane.disabling = prepared.endpoint.disabled;
                         if prepared.endpoint.disabled {
@@ -298,9 +291,24 @@ impl Core {
 
     /// A started attempt came to nothing that can be written: its delivery stays out of the way until
     /// the next start of the process, lest it be sent without end.
-    pub fn set_aside(&mut self, endpoint: EndpointId, held: Held, now: Timestamp) {
-        self.budget.release(held);
+    pub fn set_aside(
+        &mut self,
+        endpoint: EndpointId,
+        (delivery, held): (DeliveryId, Held),
+        now: Timestamp,
+    ) {
+        self.over(endpoint, held);
+        self.on_lane(endpoint, |lane| lane.set_aside(delivery));
         self.review(endpoint, now);
+    }
+
+    /// An attempt is over, with everything that belongs to it.
+    fn over(&mut self, endpoint: EndpointId, held: Held) {
+        self.budget.release(held);
+        if let Some(lane) = self.lanes.get_mut(&endpoint) {
+            lane.over();
+            self.shards.settled(lane.key.shard);
+        }
     }
 
     /// What a delivery came to is on stable storage: `next` is its next due time, or when to look for
@@ -313,13 +321,19 @@ impl Core {
         also_ended: &[DeliveryId],
         now: Timestamp,
     ) {
-        self.budget.release(held);
+        self.over(endpoint, held);
+        let mut due = None;
         self.on_lane(endpoint, |lane| {
-            lane.left(delivery, next);
+            due = lane.left(delivery, next);
             for id in also_ended {
                 lane.ended(*id);
             }
         });
+        if let (Some(left), Some(due)) = (&mut self.left_meanwhile, due)
+            && left.len() < MAX_LEFT
+        {
+            left.insert((endpoint, due));
+        }
         self.review(endpoint, now);
     }
 
@@ -370,11 +384,6 @@ impl Core {
         }
     }
 
-    /// Starts nothing any more.
-    pub fn stop(&mut self) {
-        self.stopping = true;
-    }
-
     /// Attempts under way or being settled.
     pub fn in_flight(&self) -> usize {
         self.budget.attempts()
@@ -388,6 +397,7 @@ impl Core {
             ready: self.lanes.values().map(Lane::depth).sum(),
             in_flight: self.budget.attempts(),
             hot_bytes: self.hot_bytes,
+            shards: self.shards.owned().len(),
         }
     }
 
@@ -398,8 +408,8 @@ impl Core {
         }
     }
 
-    /// Takes what is to be done now.
-    pub fn step(&mut self, now: Timestamp) -> Actions {
+    /// Takes what is to be done now. `monotonic` is the clock by which shards are owned.
+    pub fn step(&mut self, now: Timestamp, monotonic: Duration) -> Actions {
         while let Some(alarm) = self.timers.pop_due(now) {
             match alarm {
                 Alarm::Lane(endpoint) => self.review(endpoint, now),
@@ -407,8 +417,11 @@ impl Core {
             }
         }
         let mut actions = Actions::default();
-        self.take_starts(&mut actions, now);
-        self.take_pages(&mut actions, now);
+        // Others may own the shards by now: neither is anything read that could not start.
+        if self.shards.may_start(monotonic) && !self.stopping {
+            self.take_starts(&mut actions, now);
+            self.take_pages(&mut actions, now);
+        }
         while self.resolves_running < self.options.concurrent_pages
             && let Some(key) = self.resolve_queue.pop_front()
         {
@@ -421,12 +434,12 @@ impl Core {
         } else {
             self.timers.next()
         };
+        actions.rested = self.shards.take_rested();
         actions
     }
 
     fn take_starts(&mut self, actions: &mut Actions, now: Timestamp) {
-        while !self.stopping
-            && self.unwritten == 0
+        while self.unwritten == 0
             && self.budget.has_room()
             && actions.starts.len() < MAX_STARTS_PER_STEP
         {
@@ -442,10 +455,13 @@ impl Core {
             let lane = self.lanes.get_mut(&endpoint);
             let ready = lane.as_ref().and_then(|lane| {
                 let Target::Open(application, prepared) = &lane.target else { return None };
+                let epoch = self.shards.epoch(lane.key.shard)?;
                 let Readiness::Start { probe } = lane.gate(pressure, now) else { return None };
-                Some((lane.next_cost()?, application.clone(), prepared.clone(), probe))
+                Some((lane.next_cost()?, application.clone(), prepared.clone(), (probe, epoch)))
             });
-            let (Some(lane), Some((cost, application, endpoint_now, probe))) = (lane, ready) else {
+            let (Some(lane), Some((cost, application, endpoint_now, (probe, epoch)))) =
+                (lane, ready)
+            else {
                 self.turns.passed(app);
                 self.review(endpoint, now);
                 continue;
@@ -458,6 +474,7 @@ impl Core {
             let held = Held { bytes: hot_bytes(&hot), suspect: !lane.is_good() };
             self.hot_bytes -= held.bytes;
             self.budget.take(held);
+            self.shards.started(lane.key.shard);
             actions.starts.push(Start {
                 hot,
                 application,
@@ -465,6 +482,7 @@ impl Core {
                 first_failure_at: lane.first_failure_at,
                 probe,
                 held,
+                epoch,
             });
             if lane.depth() == 0 || lane.gate(pressure, now) != (Readiness::Start { probe: false })
             {
@@ -477,7 +495,7 @@ impl Core {
     }
 
     fn take_pages(&mut self, actions: &mut Actions, now: Timestamp) {
-        while !self.stopping && self.pages_running < self.options.concurrent_pages {
+        while self.pages_running < self.options.concurrent_pages {
             let room = self.room();
             if room == 0 && !self.budget.has_room() {
                 break;
@@ -504,6 +522,13 @@ impl Core {
     fn review(&mut self, endpoint: EndpointId, now: Timestamp) {
         let pressure = self.budget.pressure();
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
+        if !self.shards.is_active(lane.key.shard) {
+            self.timers.clear(Alarm::Lane(endpoint));
+            if self.shards.epoch(lane.key.shard).is_none() && lane.is_at_rest() {
+                self.lanes.remove(&endpoint);
+            }
+            return;
+        }
         let has_work = lane.depth() > 0 || lane.next_due() < Timestamp::MAX;
         match lane.target {
             Target::Open(..) => {}

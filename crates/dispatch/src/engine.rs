@@ -12,24 +12,32 @@ use domain::{
     clock::{Clock, Timestamp},
     destination::Destination,
     entropy::Entropy,
-    id::{ApplicationId, EndpointId, MessageId, OrganizationId},
+    shard::ShardSet,
 };
 use parking_lot::Mutex;
-use publish::{Catalogues, Handover, Hot, Publisher};
-use store::Store;
+use publish::{Catalogues, Hot, Publisher};
+use store::{Store, nodes::Ownership};
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, sleep, timeout_at},
+    task::JoinHandle,
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use crate::{
     core::{Actions, Core, Depths},
+    handle::EngineHandle,
     housekeeping::Metrics,
     options::DispatchOptions,
     request::RequestBuilder,
     spawn::spawn,
     time::EngineTime,
 };
+
+/// How long stopping waits for the store to take shards back: others have them anyway when their lease
+/// is over.
+const LEAVE_WITHIN: Duration = Duration::from_secs(3);
+/// Further than this from the store's clock, a node's own clock is not fit for use.
+const MAX_CLOCK_OFFSET: Duration = Duration::from_secs(1);
 
 /// What an engine is made of.
 pub struct EngineParts {
@@ -39,7 +47,8 @@ pub struct EngineParts {
     pub catalogues: Arc<Catalogues>,
     /// Where things go.
     pub destination: Arc<dyn Destination>,
-    /// What time it is.
+    /// What time it is. Its monotonic part is what leases are measured by: it must run on while the
+    /// process is stopped or the machine sleeps.
     pub clock: Arc<dyn Clock>,
     /// Where chance comes from.
     pub entropy: Arc<dyn Entropy>,
@@ -50,7 +59,7 @@ pub struct EngineParts {
 /// Takes stored deliveries to their end.
 pub struct Engine {
     pub(crate) parts: EngineParts,
-    time: EngineTime,
+    pub(crate) time: Arc<EngineTime>,
     pub(crate) core: Mutex<Core>,
     pub(crate) requests: RequestBuilder,
     pub(crate) metrics: Metrics,
@@ -60,6 +69,14 @@ pub struct Engine {
     rearm: Notify,
     /// Tells the job loop that there may be a new task.
     pub(crate) jobs: Notify,
+    /// Tells that there are shards whose work nobody has looked for.
+    pub(crate) gained: Notify,
+    /// Tells that a shard that is given back has come to rest.
+    pub(crate) rested: Notify,
+    /// Tells that a heartbeat may bring something.
+    pub(crate) beat: Notify,
+    pub(crate) revocations: Notify,
+    ownership: Mutex<Option<JoinHandle<()>>>,
     /// Becomes true when the engine stops.
     pub(crate) stopping: watch::Sender<bool>,
     idle: Notify,
@@ -68,17 +85,26 @@ pub struct Engine {
 impl Engine {
     /// An engine that does nothing yet. Publishers hand over to it; [`Engine::start`] sets it going.
     pub fn new(parts: EngineParts) -> Arc<Self> {
-        let core = Core::new(parts.options.clone(), parts.catalogues.clone());
+        let mut core = Core::new(parts.options.clone(), parts.catalogues.clone());
+        let time = Arc::new(EngineTime::new(parts.clock.clone()));
+        if !parts.store.is_shared() {
+            core.own(&Ownership::alone(), Duration::MAX, time.now());
+        }
         Arc::new(Self {
             requests: RequestBuilder::new(&parts.options),
             metrics: Metrics::new(),
-            time: EngineTime::new(parts.clock.clone()),
+            time,
             parts,
             core: Mutex::new(core),
             publisher: OnceLock::new(),
             armed: AtomicI64::new(i64::MAX),
             rearm: Notify::new(),
             jobs: Notify::new(),
+            gained: Notify::new(),
+            rested: Notify::new(),
+            beat: Notify::new(),
+            revocations: Notify::new(),
+            ownership: Mutex::new(None),
             stopping: watch::Sender::new(false),
             idle: Notify::new(),
         })
@@ -89,24 +115,41 @@ impl Engine {
     pub fn start(self: &Arc<Self>, publisher: Arc<Publisher>) {
         // A second start would change nothing.
         let _ = self.publisher.set(publisher);
+        if self.parts.store.is_shared() {
+            let ownership = spawn("dispatch.ownership", self.clone().run_ownership());
+            *self.ownership.lock() = Some(ownership);
+            spawn("dispatch.news", self.clone().run_news());
+        }
         spawn("dispatch.find_work", self.clone().run_find_work());
         spawn("dispatch.clock", self.clone().run_clock());
         spawn("dispatch.jobs", self.clone().run_jobs());
         spawn("dispatch.housekeeping", self.clone().run_housekeeping());
     }
 
-    /// Stops: starts nothing any more, and waits for what is under way, at most the drain timeout.
-    /// Returns how many attempts were still under way then: they will be made again.
+    /// Stops: starts nothing any more, and waits for what is under way, at most the drain timeout. Shards
+    /// are given back as they come to rest, so that others go on with them at once. Returns how many
+    /// attempts were still under way then: they will be made again.
     pub async fn stop(&self) -> usize {
-        self.core.lock().stop();
+        let drain_timeout = self.parts.options.drain_timeout;
+        let now = self.now();
+        self.core.lock().stop(now.plus(drain_timeout), now);
         self.stopping.send_replace(true);
-        let deadline = Instant::now() + self.parts.options.drain_timeout;
+        let deadline = Instant::now() + drain_timeout;
         loop {
             let idle = self.idle.notified();
             if self.core.lock().in_flight() == 0 || timeout_at(deadline, idle).await.is_err() {
-                return self.core.lock().in_flight();
+                break;
             }
         }
+        let left = self.core.lock().in_flight();
+        let ownership = self.ownership.lock().take();
+        if let Some(mut ownership) = ownership
+            && timeout(LEAVE_WITHIN, &mut ownership).await.is_err()
+        {
+            tracing::warn!("the store does not take shards back; others wait for the lease to end");
+            ownership.abort();
+        }
+        left
     }
 
     /// The engine as publishers see it.
@@ -123,6 +166,39 @@ impl Engine {
         self.core.lock().depths()
     }
 
+    /// Whether it does its part: it was started, its lease is valid if the store is shared, and its clock
+    /// is near enough to the store's.
+    pub fn ready(&self) -> bool {
+        let started = self.publisher.get().is_some() && !*self.stopping.borrow();
+        let offset = self.clock_offset().unwrap_or(0).unsigned_abs();
+        let monotonic = self.parts.clock.monotonic();
+        started
+            && Duration::from_micros(offset) <= MAX_CLOCK_OFFSET
+            && self.core.lock().shards().may_start(monotonic)
+    }
+
+    /// By how many microseconds the store's clock was ahead of this node's when it was last seen;
+    /// `None` if the store goes by this node's.
+    pub fn clock_offset(&self) -> Option<i64> {
+        self.time.offset()
+    }
+
+    /// This node's clock, corrected by the store's: for whatever is stored.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.time.clone()
+    }
+
+    /// Tells whoever keeps revocations in memory that there are new ones, or may be. For one waiter,
+    /// which misses none.
+    pub fn revocations(&self) -> &Notify {
+        &self.revocations
+    }
+
+    /// The shards that it owns, as far as it knows, and has not begun to give back.
+    pub fn shards(&self) -> ShardSet {
+        self.core.lock().shards().active()
+    }
+
     /// The time by which work is due.
     pub(crate) fn now(&self) -> Timestamp {
         self.time.now()
@@ -135,17 +211,25 @@ impl Engine {
 
     /// Tells the core what happened and does what follows from it.
     pub(crate) fn tell<T>(self: &Arc<Self>, event: impl FnOnce(&mut Core, Timestamp) -> T) -> T {
-        let now = self.now();
         let (told, actions, drained) = {
             let mut core = self.core.lock();
+            let (now, monotonic) = self.time.read();
             let told = event(&mut core, now);
-            (told, core.step(now), core.in_flight() == 0)
+            (told, core.step(now, monotonic), core.in_flight() == 0)
         };
         if drained {
             self.idle.notify_waiters();
         }
         self.act(actions);
         told
+    }
+
+    /// Takes deliveries that have just been stored; the owners of the others are told.
+    pub(crate) fn hand_over(self: &Arc<Self>, hot: Vec<Hot>) {
+        let others = self.tell(|core, now| core.hand_over(hot, now));
+        if !others.is_empty() {
+            self.parts.store.wake(others);
+        }
     }
 
     fn act(self: &Arc<Self>, actions: Actions) {
@@ -160,6 +244,9 @@ impl Engine {
         }
         for key in actions.cancels {
             spawn("dispatch.cancel", self.clone().cancel_lane(key));
+        }
+        if actions.rested {
+            self.rested.notify_one();
         }
         let wake_at = actions.wake_at.map_or(i64::MAX, Timestamp::as_micros);
         if wake_at < self.armed.fetch_min(wake_at, Ordering::AcqRel) {
@@ -183,31 +270,5 @@ impl Engine {
                 _ = stopping.wait_for(|stop| *stop) => return,
             }
         }
-    }
-}
-
-/// The engine as publishers see it.
-pub struct EngineHandle(Arc<Engine>);
-
-impl Handover for EngineHandle {
-    fn hand_over(&self, hot: Vec<Hot>) {
-        self.0.tell(|core, now| core.hand_over(hot, now));
-    }
-
-    fn endpoint_changed(&self, _org: OrganizationId, _app: ApplicationId, endpoint: EndpointId) {
-        if let Some(url) = self.0.tell(|core, now| core.endpoint_changed(endpoint, now)) {
-            // Nothing more goes out on a connection that was made for what is no more.
-            self.0.parts.destination.forget(&url);
-        }
-        self.0.jobs.notify_one();
-    }
-
-    fn application_changed(&self, org: OrganizationId, app: ApplicationId) {
-        self.0.tell(|core, now| core.application_changed(org, app, now));
-        self.0.jobs.notify_one();
-    }
-
-    fn message_expunged(&self, _org: OrganizationId, app: ApplicationId, message: MessageId) {
-        self.0.tell(|core, now| core.message_expunged(app, message, now));
     }
 }

@@ -12,13 +12,19 @@ use domain::{
     attempt::Outcome,
     clock::Timestamp,
     delivery::{EndState, Next},
+    shard::Shard,
 };
 use metrics::{Counter, Histogram, counter, gauge, histogram};
-use store::{deliveries::Settled, housekeeping::RetentionLimits};
+use store::{
+    deliveries::Settled,
+    housekeeping::{RetentionLimits, StoreStats},
+};
 use tokio::time::sleep;
 
 use crate::engine::Engine;
 
+/// Its owner keeps house for all.
+const KEEPER: Shard = Shard(0);
 /// Wait between steps of a sweep that has more to do: other writes get their turn.
 const BETWEEN_STEPS: Duration = Duration::from_millis(5);
 
@@ -31,6 +37,7 @@ pub(crate) struct Metrics {
     exhausted: Counter,
     cancelled: Counter,
     superseded: Counter,
+    fenced: Counter,
     last_log: AtomicI64,
 }
 
@@ -45,6 +52,7 @@ impl Metrics {
             exhausted: ended("exhausted"),
             cancelled: ended("cancelled"),
             superseded: ended("superseded"),
+            fenced: counter!("hookwright_fenced_settles_total"),
             last_log: AtomicI64::new(0),
         }
     }
@@ -68,6 +76,11 @@ impl Metrics {
         .increment(1);
     }
 
+    /// An outcome came after its shard was lost.
+    pub(crate) fn fenced(&self) {
+        self.fenced.increment(1);
+    }
+
     /// One line per second at most about a store that does not answer.
     pub(crate) fn may_log(&self, now: Timestamp) -> bool {
         let second = now.as_secs();
@@ -80,15 +93,30 @@ impl Engine {
     pub(crate) async fn run_housekeeping(self: Arc<Self>) {
         let mut stopping = self.stopping.subscribe();
         let retention = self.parts.options.retention;
+        let mut keeper = false;
         loop {
             tokio::select! {
                 () = sleep(retention.sweep_interval) => {}
                 _ = stopping.wait_for(|stop| *stop) => return,
             }
-            self.sweep().await;
             self.core.lock().forget_idle(self.now());
-            self.measure().await;
+            self.measure();
+            // What concerns the whole store is done by one node.
+            let kept = std::mem::replace(&mut keeper, self.is_keeper());
+            if keeper {
+                self.sweep().await;
+                if let Ok(stats) = self.parts.store.stats().await {
+                    self.measure_store(stats);
+                }
+            } else if kept {
+                // Whoever does it from now on says how it is.
+                self.measure_store(StoreStats::default());
+            }
         }
+    }
+
+    fn is_keeper(&self) -> bool {
+        self.core.lock().shards().is_active(KEEPER)
     }
 
     async fn sweep(&self) {
@@ -119,14 +147,17 @@ impl Engine {
         }
     }
 
-    async fn measure(&self) {
+    fn measure(&self) {
         let depths = self.depths();
         gauge!("hookwright_lanes").set(depths.lanes as f64);
         gauge!("hookwright_lanes_held").set(depths.held as f64);
         gauge!("hookwright_lane_ready_deliveries").set(depths.ready as f64);
         gauge!("hookwright_in_flight_attempts").set(depths.in_flight as f64);
         gauge!("hookwright_hot_bytes").set(depths.hot_bytes as f64);
-        let Ok(stats) = self.parts.store.stats().await else { return };
+        gauge!("hookwright_owned_shards").set(depths.shards as f64);
+    }
+
+    fn measure_store(&self, stats: StoreStats) {
         gauge!("hookwright_store_bytes").set(stats.bytes as f64);
         gauge!("hookwright_store_wal_bytes").set(stats.wal_bytes as f64);
         gauge!("hookwright_pending_deliveries").set(stats.pending as f64);

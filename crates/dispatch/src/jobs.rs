@@ -10,6 +10,7 @@ use domain::{
     id::{ApplicationId, DeliveryId, EndpointId, MessageId, TaskId},
     name::Ref,
     routing,
+    shard::{Shard, ShardSet},
     task::{Task, TaskKind, TaskStatus},
 };
 use store::{
@@ -38,7 +39,10 @@ impl Engine {
         let mut stopping = self.stopping.subscribe();
         let mut rest = REST.0;
         while !*stopping.borrow() {
-            let wait = match self.parts.store.running_tasks(TASKS).await {
+            // Whoever owns an endpoint runs its tasks. One that is lost in the middle of a step does no
+            // harm: steps may be repeated.
+            let owned = self.core.lock().shards().active();
+            let wait = match self.parts.store.running_tasks(&owned, TASKS).await {
                 Ok(tasks) if tasks.is_empty() => POLL,
                 Ok(tasks) => {
                     let mut stepped = false;
@@ -147,12 +151,13 @@ impl Engine {
     ) -> Result<u64, StoreError> {
         let mut cancelled = 0;
         if let Some(endpoint) = endpoint {
-            let shard = domain::shard::Shard::of(&org, &app, &endpoint);
+            let shard = Shard::of(&org, &app, &endpoint);
             return self.cancel_to_end(LaneKey { shard, org, app, endpoint }).await;
         }
         let mut after = None;
         loop {
-            let heads = self.parts.store.lanes(after, LANES).await?;
+            // All there are: cancelling needs no owner.
+            let heads = self.parts.store.lanes(&ShardSet::ALL, after, LANES).await?;
             after = heads.last().map(|head| head.lane);
             for head in heads.iter().filter(|h| h.lane.org == org && h.lane.app == app) {
                 cancelled += self.cancel_to_end(head.lane).await?;

@@ -81,6 +81,8 @@ struct Paging {
     expunged: HashSet<MessageId>,
     /// The earliest due time noted meanwhile.
     noted: Option<Timestamp>,
+    /// Whether the lane has let go of what waits meanwhile: what the page shows may be old.
+    void: bool,
 }
 
 /// One endpoint with work.
@@ -103,9 +105,12 @@ pub struct Lane {
     ready: VecDeque<Hot>,
     /// What those take of the memory budget.
     ready_bytes: usize,
-    /// Everything of it that is in memory: waiting, under way, or being settled.
-    in_memory: HashSet<DeliveryId>,
+    /// Everything of it that is in memory, with its due time in the store: waiting, under way, or being
+    /// settled.
+    in_memory: HashMap<DeliveryId, Timestamp>,
     running: u32,
+    /// Those, and the ones that are being settled.
+    under_way: u32,
     window: Window,
     /// What the window was at first.
     first_window: Window,
@@ -136,8 +141,9 @@ impl Lane {
             first_failure_at: None,
             ready: VecDeque::new(),
             ready_bytes: 0,
-            in_memory: HashSet::new(),
+            in_memory: HashMap::new(),
             running: 0,
+            under_way: 0,
             first_window: window.clone(),
             window,
             breaker: Breaker::new(options.breaker),
@@ -151,19 +157,21 @@ impl Lane {
         }
     }
 
-    /// Sets the endpoint's rate limit. An unchanged one keeps what it has counted.
-    pub fn limit(&mut self, rate: Option<u16>, now: Timestamp) {
+    /// Sets the endpoint's rate limit, which somebody else kept until `since` if that is given. An
+    /// unchanged one keeps what it has counted.
+    pub fn limit(&mut self, rate: Option<u16>, since: Option<Timestamp>, now: Timestamp) {
         match (rate, &self.throttle) {
             (None, _) => self.throttle = None,
             (Some(rate), Some((old, _))) if *old == rate => {}
-            (Some(rate), _) => self.throttle = Some((rate, Throttle::new(rate, now))),
+            (Some(rate), _) => self.throttle = Some((rate, throttle(rate, since, now))),
         }
     }
 
     /// Takes a delivery to wait in memory. One that is there already stays as it is.
     pub fn push(&mut self, hot: Hot) -> bool {
-        let fresh = self.in_memory.insert(hot.delivery.id);
+        let fresh = !self.in_memory.contains_key(&hot.delivery.id);
         if fresh {
+            self.in_memory.insert(hot.delivery.id, hot.delivery.due);
             self.ready_bytes += hot_bytes(&hot);
             self.ready.push_back(hot);
         }
@@ -267,6 +275,7 @@ impl Lane {
             self.last_answer = now;
         }
         self.running += 1;
+        self.under_way += 1;
         Some(hot)
     }
 
@@ -318,6 +327,34 @@ impl Lane {
         }
     }
 
+    /// An attempt is over, with everything that belongs to it.
+    pub fn over(&mut self) {
+        self.under_way -= 1;
+    }
+
+    /// Somebody else may work on it from now on: lets go of what waits, and of what is no longer true
+    /// when it comes back.
+    pub fn lose(&mut self) {
+        self.rest();
+        self.target = Target::Unknown;
+        self.resolve_again = self.resolving;
+        self.throttle = None;
+        self.paged.clear();
+    }
+
+    /// Lets go of what waits, and of what is being read.
+    pub fn rest(&mut self) {
+        self.shed();
+        if let Some(paging) = &mut self.paging {
+            paging.void = true;
+        }
+    }
+
+    /// Whether nothing of it is under way, neither attempts nor reading.
+    pub fn is_at_rest(&self) -> bool {
+        self.under_way == 0 && self.paging.is_none() && !self.resolving
+    }
+
     /// Lets go of all that waits in memory; it waits in the store as well.
     pub fn shed(&mut self) {
         while let Some(hot) = self.ready.pop_front() {
@@ -332,15 +369,27 @@ impl Lane {
         self.next_due = Timestamp::MAX;
     }
 
-    /// A delivery left memory: it ended, or waits in the store (`next`) for another try.
-    pub fn left(&mut self, id: DeliveryId, next: Option<Timestamp>) {
-        self.in_memory.remove(&id);
+    /// A delivery left memory: it ended, or waits in the store (`next`) for another try. Returns when it
+    /// was due.
+    pub fn left(&mut self, id: DeliveryId, next: Option<Timestamp>) -> Option<Timestamp> {
+        let due = self.in_memory.remove(&id);
         if let Some(paging) = &mut self.paging {
             paging.ended.insert(id);
         }
         if let Some(due) = next {
             self.note_due(due);
         }
+        due
+    }
+
+    /// A delivery stays in memory only to be left out of what is read.
+    pub fn set_aside(&mut self, id: DeliveryId) {
+        self.in_memory.insert(id, Timestamp::MAX);
+    }
+
+    /// Whether something of it that is due then is in memory.
+    pub fn has_in_memory(&self, due: Timestamp) -> bool {
+        self.in_memory.values().any(|known| *known == due)
     }
 
     /// A delivery ended by something else. If it waits in memory it is let go.
@@ -394,12 +443,15 @@ impl Lane {
     /// Begins reading a page; returns what the page need not show.
     pub fn begin_page(&mut self) -> Vec<DeliveryId> {
         self.paging = Some(Paging::default());
-        self.in_memory.iter().copied().collect()
+        self.in_memory.keys().copied().collect()
     }
 
     /// A page was read.
     pub fn end_page(&mut self, page: DuePage, now: Timestamp) {
         let Some(paging) = self.paging.take() else { return };
+        if paging.void {
+            return;
+        }
         let next = page.next_due.unwrap_or(Timestamp::MAX);
         self.next_due = paging.noted.map_or(next, |noted| noted.min(next));
         let fresh = |due| now.since(due) < HANDOVER_WITHIN;
@@ -446,6 +498,14 @@ impl Lane {
     /// Whether the breaker holds it.
     pub fn is_held(&self) -> bool {
         self.breaker.is_open()
+    }
+}
+
+/// A rate limit, which somebody else kept until `since` if that is given.
+pub fn throttle(rate: u16, since: Option<Timestamp>, now: Timestamp) -> Throttle {
+    match since {
+        Some(since) => Throttle::taken_over(rate, since, now),
+        None => Throttle::new(rate, now),
     }
 }
 

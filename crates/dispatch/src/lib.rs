@@ -4,24 +4,32 @@
 //! nothing else; it is one value behind one short lock. Everything that waits, [`attempt`], paging,
 //! timers and jobs, happens around it and tells it what came of it.
 //!
+//! Where several nodes share the store, each works on the shards that it owns ([`ownership`]), and hears
+//! from the others what they did ([`news`]).
+//!
 //! What is in memory is a cache of the due index: losing it costs latency, never a delivery.
 
 mod attempt;
 mod budget;
 mod core;
 mod engine;
+mod handle;
 mod housekeeping;
 mod jobs;
 mod lane;
+mod news;
 mod options;
+mod ownership;
 mod pages;
 mod request;
 mod settle;
+mod shards;
 pub mod spawn;
 mod time;
 mod timers;
 mod turns;
 
 pub use core::Depths;
-pub use engine::{Engine, EngineHandle, EngineParts};
+pub use engine::{Engine, EngineParts};
+pub use handle::EngineHandle;
 pub use options::{DispatchOptions, RetentionOptions};

@@ -2,10 +2,10 @@
 
 use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use domain::name::Ref;
+use domain::{name::Ref, shard::ShardSet};
 use futures_util::FutureExt;
 use store::{StoreError, deliveries::LaneKey};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{core::PageOrder, engine::Engine};
 
@@ -14,35 +14,57 @@ const LANES: usize = 1_000;
 /// How often work is looked for again: what was stored and never handed over (its publisher was
 /// dropped, or did not learn that it was stored) waits no longer than this.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// The same where others publish too, who may not have been able to tell of it.
+const LOOK_AGAIN_SHARED: Duration = Duration::from_secs(2);
 /// Wait before something is tried again that the store could not do.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Deliveries cancelled at a time.
 const CANCELS: usize = 500;
 
 impl Engine {
-    /// Finds work that remains, at once and then from time to time.
+    /// Finds work that remains: in what is gained at once, and in everything from time to time.
     pub(crate) async fn run_find_work(self: Arc<Self>) {
         let mut stopping = self.stopping.subscribe();
+        let wait = match self.parts.store.is_shared() {
+            true => LOOK_AGAIN_SHARED,
+            false => LOOK_AGAIN,
+        };
+        let mut again = Instant::now() + wait;
         loop {
-            self.find_work().await;
+            let mut shards = self.core.lock().take_unlooked();
+            if Instant::now() >= again {
+                again = Instant::now() + wait;
+                shards = self.core.lock().shards().active();
+            }
+            self.find_work(&shards).await;
             tokio::select! {
-                () = sleep(LOOK_AGAIN) => {}
+                () = self.gained.notified() => {}
+                () = sleep_until(again) => {}
                 _ = stopping.wait_for(|stop| *stop) => return,
             }
         }
     }
 
-    /// Finds every lane that has work: one index seek each.
-    async fn find_work(self: &Arc<Self>) {
+    /// Finds every lane of these shards that has work: one index seek each.
+    async fn find_work(self: &Arc<Self>, shards: &ShardSet) {
+        if shards.is_empty() {
+            return;
+        }
+        self.core.lock().look();
+        self.look_through(shards).await;
+        self.core.lock().looked();
+    }
+
+    async fn look_through(self: &Arc<Self>, shards: &ShardSet) {
         let mut after = None;
         while !*self.stopping.borrow() {
-            match self.parts.store.lanes(after, LANES).await {
+            match self.parts.store.lanes(shards, after, LANES).await {
                 Ok(heads) => {
                     after = heads.last().map(|head| head.lane);
                     let more = heads.len() == LANES;
                     self.tell(|core, now| {
                         for head in heads {
-                            core.add_work(head, now);
+                            core.found_work(head, now);
                         }
                     });
                     if !more {

@@ -37,14 +37,20 @@ impl Engine {
         let written = self.write(start, &events, &mut settle).await;
         let (id, endpoint) = (settle.delivery.id, settle.delivery.endpoint);
         let Some(settled) = written else {
-            return self.tell(|core, now| core.set_aside(endpoint, start.held, now));
+            return self.tell(|core, now| core.set_aside(endpoint, (id, start.held), now));
         };
         failpoint::pass("settle.after_commit");
         self.metrics.settled(settle.next, &settled);
+        if settled.superseded {
+            let owned_under = self.core.lock().shards().epoch(settle.delivery.shard());
+            if owned_under != Some(settle.epoch) {
+                self.metrics.fenced();
+            }
+        }
         self.health_settled(&settle, settled.health_changed);
         self.tell(|core, now| {
             let look = match settle.next {
-                // It moved on without us: the store knows what is left of it.
+                // It moved on without us: the store knows what is left of it, if that is ours at all.
                 _ if settled.superseded => Some(now),
                 Next::Retry(due) => Some(due),
                 Next::End(..) => None,
@@ -157,7 +163,7 @@ impl Engine {
                 }
             }
         }
-        self.tell(|core, now| core.hand_over(hot, now));
+        self.hand_over(hot);
         let (true, Some(publisher)) = (stale, self.publisher()) else { return };
         for event in events {
             let told = publisher

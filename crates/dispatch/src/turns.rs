@@ -9,6 +9,8 @@ use domain::{
     throttle::Throttle,
 };
 
+use crate::lane::throttle;
+
 /// What a tenant earns by a turn.
 const QUANTUM: u32 = 4;
 /// What a live delivery costs.
@@ -46,15 +48,22 @@ pub enum Turn {
 }
 
 impl Turns {
-    /// Sets a tenant's rate limit. An unchanged one keeps what it has counted.
-    pub fn limit(&mut self, app: ApplicationId, rate: Option<u16>, now: Timestamp) {
+    /// Sets a tenant's rate limit, which somebody else kept until `since` if that is given. An unchanged
+    /// one keeps what it has counted.
+    pub fn limit(
+        &mut self,
+        app: ApplicationId,
+        rate: Option<u16>,
+        since: Option<Timestamp>,
+        now: Timestamp,
+    ) {
         if rate.is_none() && !self.tenants.contains_key(&app) {
             return;
         }
         let tenant = self.tenants.entry(app).or_default();
         if tenant.rate != rate {
             tenant.rate = rate;
-            tenant.throttle = rate.map(|rate| Throttle::new(rate, now));
+            tenant.throttle = rate.map(|rate| throttle(rate, since, now));
         }
     }
 
@@ -189,7 +198,7 @@ mod tests {
     fn a_throttled_tenant_leaves_the_ring_until_woken() {
         let mut turns = Turns::default();
         let now = Timestamp::from_secs(1);
-        turns.limit(app(1), Some(1), Timestamp::from_secs(1));
+        turns.limit(app(1), Some(1), None, Timestamp::from_secs(1));
         turns.enlist(app(1), lane(1));
         turns.enlist(app(2), lane(2));
         let mut started = BTreeMap::new();

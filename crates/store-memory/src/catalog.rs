@@ -27,7 +27,8 @@ use crate::{
 type Written<I> = Result<(), Refused<I>>;
 
 impl State {
-    fn org_changed(&mut self, org: OrganizationId) {
+    /// Counts an organization's version up.
+    pub(crate) fn org_changed(&mut self, org: OrganizationId) {
         self.organizations.entry(org).or_default().version += 1;
     }
 

@@ -8,14 +8,16 @@ use domain::{
     clock::Timestamp,
     delivery::{Cause, Delivery, EndState, Health, Next, Trigger},
     id::DeliveryId,
+    shard::ShardSet,
 };
 use store::{
     Deliveries, Result,
-    deliveries::{DueDelivery, DueLimits, DuePage, LaneHead, LaneKey, Settle, Settled},
+    deliveries::{DueDelivery, DueLimits, DuePage, LaneHead, LaneKey, NO_EPOCH, Settle, Settled},
 };
 
 use crate::{
-    MemoryStore,
+    Inner, MemoryStore,
+    leases::NodeId,
     state::{State, due_key, record_key},
 };
 
@@ -48,9 +50,10 @@ impl State {
         page
     }
 
-    fn settle(&mut self, settle: Settle) -> Settled {
-        let Settle { delivery, attempt, next, health, messages } = settle;
-        let current = self.due.get(&due_key(&delivery)) == Some(&delivery);
+    /// `owned` says whether it is still its owner's who made the attempt.
+    fn settle(&mut self, settle: Settle, owned: bool) -> Settled {
+        let Settle { delivery, attempt, next, health, messages, epoch: _ } = settle;
+        let current = owned && self.due.get(&due_key(&delivery)) == Some(&delivery);
         let mut settled = Settled { superseded: !current, ..Settled::default() };
         if current {
             let at = attempt.as_ref().map_or(delivery.due, ended_at);
@@ -135,18 +138,44 @@ impl State {
     }
 }
 
+impl MemoryStore {
+    /// As this node: what it does not own any more under a settle's epoch stays as it is.
+    pub(crate) fn settle_as(
+        &self,
+        node: Option<NodeId>,
+        settles: Vec<Settle>,
+    ) -> Result<Vec<Settled>> {
+        let mut inner = self.inner.lock();
+        let Inner { state, faults, leases } = &mut *inner;
+        faults.answers()?;
+        let settle = |settle: Settle| {
+            let owned = settle.epoch == NO_EPOCH
+                || node.is_some_and(|n| leases.is_owned(n, settle.delivery.shard(), settle.epoch));
+            state.settle(settle, owned)
+        };
+        let answer = settles.into_iter().map(settle).collect();
+        faults.reply(answer)
+    }
+}
+
 fn ended_at(attempt: &Attempt) -> Timestamp {
     attempt.started_at.plus(attempt.outcome.duration)
 }
 
 #[async_trait]
 impl Deliveries for MemoryStore {
-    async fn lanes(&self, after: Option<LaneKey>, limit: usize) -> Result<Vec<LaneHead>> {
+    async fn lanes(
+        &self,
+        shards: &ShardSet,
+        after: Option<LaneKey>,
+        limit: usize,
+    ) -> Result<Vec<LaneHead>> {
         self.act(|state| {
             let mut heads: Vec<LaneHead> = Vec::new();
             for (lane, due, _) in state.due.keys() {
                 let known = heads.last().is_some_and(|head| head.lane == *lane);
-                if known || after.is_some_and(|after| *lane <= after) {
+                let wanted = shards.contains(lane.shard);
+                if known || !wanted || after.is_some_and(|after| *lane <= after) {
                     continue;
                 }
                 if heads.len() == limit {
@@ -168,7 +197,7 @@ impl Deliveries for MemoryStore {
     }
 
     async fn settle(&self, settles: Vec<Settle>) -> Result<Vec<Settled>> {
-        self.commit(|state| settles.into_iter().map(|settle| state.settle(settle)).collect())
+        self.settle_as(None, settles)
     }
 
     async fn cancel(&self, lane: LaneKey, limit: usize, now: Timestamp) -> Result<usize> {

@@ -5,10 +5,13 @@
 //! nothing, because nothing leaves the process.
 
 mod catalog;
+mod delegated;
 mod deliveries;
 pub mod faults;
 mod history;
 mod housekeeping;
+mod leases;
+mod node;
 mod page;
 mod publish;
 mod state;
@@ -21,24 +24,27 @@ use domain::entropy::Entropy;
 use parking_lot::Mutex;
 use store::Result;
 
-use crate::{faults::Faults, state::State};
+pub use crate::node::MemoryNode;
+use crate::{faults::Faults, leases::Leases, node::Members, state::State};
 
 /// A store in memory.
 pub struct MemoryStore {
     inner: Mutex<Inner>,
     entropy: Arc<dyn Entropy>,
+    members: Members,
 }
 
 #[derive(Default)]
 struct Inner {
     state: State,
     faults: Faults,
+    leases: Leases,
 }
 
 impl MemoryStore {
     /// An empty one. `entropy` names the tasks it makes.
     pub fn new(entropy: Arc<dyn Entropy>) -> Self {
-        Self { inner: Mutex::default(), entropy }
+        Self { inner: Mutex::default(), entropy, members: Members::default() }
     }
 
     /// One call: `act` sees and leaves a whole state.
@@ -56,3 +62,6 @@ impl MemoryStore {
         inner.faults.reply(answer)
     }
 }
+
+/// One node, and no other: see [`store::nodes`]. Several share it by [`MemoryStore::node`].
+impl store::Nodes for MemoryStore {}

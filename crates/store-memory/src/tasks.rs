@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use domain::{
     id::{OrganizationId, TaskId},
     page::{Page, PageRequest},
+    shard::ShardSet,
     task::{Task, TaskKind, TaskStatus},
 };
 use store::{Result, Tasks};
@@ -38,9 +39,10 @@ impl Tasks for MemoryStore {
         })
     }
 
-    async fn running_tasks(&self, limit: usize) -> Result<Vec<Task>> {
+    async fn running_tasks(&self, shards: &ShardSet, limit: usize) -> Result<Vec<Task>> {
         self.act(|state| {
             let running = state.tasks.values().filter(|t| t.status == TaskStatus::Running);
+            let running = running.filter(|t| shards.contains(t.shard()));
             let mut running: Vec<_> = running.cloned().collect();
             running.sort_by_key(|task| (task.updated_at, task.id));
             let mut turns: BTreeMap<OrganizationId, usize> = BTreeMap::new();

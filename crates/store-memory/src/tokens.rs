@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use domain::{
     clock::Timestamp,
+    id::OrganizationId,
     token::{Revocation, Token},
 };
 use store::{Result, Tokens};
@@ -17,8 +18,11 @@ impl Tokens for MemoryStore {
         })
     }
 
-    async fn revoke(&self, revocation: Revocation) -> Result<()> {
-        self.act(|state| state.revocations.push(revocation))
+    async fn revoke(&self, org: OrganizationId, revocation: Revocation) -> Result<()> {
+        self.act(|state| {
+            state.revocations.push(revocation);
+            state.org_changed(org);
+        })
     }
 
     async fn revocations(&self, now: Timestamp) -> Result<Vec<Revocation>> {

@@ -8,6 +8,7 @@ use domain::{
     endpoint::Endpoint,
     id::TaskId,
     message::Message,
+    shard::ShardSet,
     task::{Task, TaskKind, TaskStatus},
 };
 use store::Tasks;
@@ -165,7 +166,7 @@ async fn what_a_deleted_endpoint_leaves_is_cancelled_by_a_task_alone() {
     world.drained(10 * SEC).await;
     let end = world.end(&messages[449], &endpoint).await;
     assert_eq!(end, Some((EndState::Cancelled, Cause::EndpointDeleted)));
-    let tasks = world.memory().running_tasks(10).await.expect("the store answers");
+    let tasks = world.memory().running_tasks(&ShardSet::ALL, 10).await.expect("the store answers");
     assert_eq!(tasks, []);
 }
 

@@ -1,9 +1,11 @@
 //! A world to test the engine in: a store, receivers and time that are all in the test's hands.
 
+mod process;
 mod receiver;
 mod store;
 mod world;
 
+pub use process::{Process, VirtualClock};
 pub use receiver::{Answer, Arrival, Receivers};
 pub use store::TestStore;
 pub use world::{World, schedule};

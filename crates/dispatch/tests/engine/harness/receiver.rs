@@ -151,8 +151,17 @@ impl Receivers {
 
     /// Nothing came twice to the same host.
     pub fn assert_no_duplicates(&self) {
+        self.no_duplicates(|_| true);
+    }
+
+    /// Nothing came twice to this one.
+    pub fn assert_no_duplicates_at(&self, host: &str) {
+        self.no_duplicates(|arrival| arrival.host == host);
+    }
+
+    fn no_duplicates(&self, at: impl Fn(&Arrival) -> bool) {
         let mut counts: HashMap<(String, MessageId), usize> = HashMap::new();
-        for arrival in self.0.lock().arrivals.values().flatten() {
+        for arrival in self.0.lock().arrivals.values().flatten().filter(|a| at(a)) {
             *counts.entry((arrival.host.clone(), arrival.message)).or_default() += 1;
         }
         let twice: Vec<_> = counts.iter().filter(|(_, n)| **n > 1).collect();

@@ -25,21 +25,22 @@ use domain::{
     name::{EventTypeName, Ref},
     organization::Organization,
     page::{Page, PageRequest},
+    shard::ShardSet,
     task::{Task, TaskStatus},
     token::{Actor, Revocation, Token},
 };
 use parking_lot::Mutex;
 use store::{
-    Result, StoreError,
+    Nodes, Result, Store, StoreError,
     catalog::*,
     deliveries::*,
     history::*,
     housekeeping::*,
+    nodes::{News, NodeInfo, Ownership},
     publish::{NewMessage, Publish, Published, SavedResponse},
     tasks::Tasks,
     tokens::Tokens,
 };
-use store_memory::MemoryStore;
 use tokio::time::sleep;
 
 /// Whether a process has died: then nothing that it began goes on.
@@ -52,9 +53,14 @@ impl Dead {
         self.0.store(true, Ordering::SeqCst);
     }
 
+    /// Whether it has.
+    pub fn has_died(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
     /// Never comes back if it has died.
     pub async fn check(&self) {
-        if self.0.load(Ordering::SeqCst) {
+        if self.has_died() {
             std::future::pending::<()>().await;
         }
     }
@@ -74,16 +80,16 @@ struct Mood {
 
 /// The way from one process to the store.
 pub struct TestStore {
-    /// What is kept.
-    pub memory: Arc<MemoryStore>,
+    /// What is kept, as its node sees it.
+    pub inner: Arc<dyn Store>,
     /// Whether its process has died.
     pub dead: Dead,
     mood: Mutex<Mood>,
 }
 
 impl TestStore {
-    pub fn new(memory: Arc<MemoryStore>, dead: Dead) -> Self {
-        Self { memory, dead, mood: Mutex::default() }
+    pub fn new(inner: Arc<dyn Store>, dead: Dead) -> Self {
+        Self { inner, dead, mood: Mutex::default() }
     }
 
     /// Each call takes up to `longest` on its way in, and again on its way out.
@@ -165,7 +171,7 @@ macro_rules! delegate {
         impl $trait for TestStore {
             $(async fn $call(&self, $($arg: $ty),*) -> $ret {
                 self.before(stringify!($call)).await?;
-                let answer = $trait::$call(&*self.memory, $($arg),*).await;
+                let answer = $trait::$call(&*self.inner, $($arg),*).await;
                 self.after(stringify!($call), answer).await
             })*
         }
@@ -196,7 +202,7 @@ delegate! {
 delegate! {
         Tokens {
         create_token(token: Token) -> Result<()>;
-    revoke(revocation: Revocation) -> Result<()>;
+    revoke(org: OrganizationId, revocation: Revocation) -> Result<()>;
     revocations(now: Timestamp) -> Result<Vec<Revocation>>;
 } }
 delegate! {
@@ -209,7 +215,7 @@ delegate! {
 } }
 delegate! {
         Deliveries {
-        lanes(after: Option<LaneKey>, limit: usize) -> Result<Vec<LaneHead>>;
+        lanes(shards: &ShardSet, after: Option<LaneKey>, limit: usize) -> Result<Vec<LaneHead>>;
     due(lane: LaneKey, limits: DueLimits, skip: Vec<DeliveryId>) -> Result<DuePage>;
     settle(settles: Vec<Settle>) -> Result<Vec<Settled>>;
     cancel(lane: LaneKey, limit: usize, now: Timestamp) -> Result<usize>;
@@ -233,7 +239,7 @@ delegate! {
 delegate! {
         Tasks {
         create_task(task: Task) -> Result<Option<TaskId>>;
-    running_tasks(limit: usize) -> Result<Vec<Task>>;
+    running_tasks(shards: &ShardSet, limit: usize) -> Result<Vec<Task>>;
     update_task(task: Task) -> Result<()>;
     task(org: OrganizationId, task: TaskId) -> Result<Option<Task>>;
     list_tasks(org: OrganizationId, status: Option<TaskStatus>, kind: Option<&str>, page: PageRequest<TaskId>) -> Result<Page<Task>>;
@@ -245,3 +251,41 @@ delegate! {
     ping() -> Result<()>;
     check() -> Result<CheckReport>;
 } }
+
+#[async_trait]
+impl Nodes for TestStore {
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
+    async fn heartbeat(&self, leaving: bool) -> Result<Ownership> {
+        self.before("heartbeat").await?;
+        let answer = self.inner.heartbeat(leaving).await;
+        self.after("heartbeat", answer).await
+    }
+
+    async fn release(&self, shards: &ShardSet) -> Result<()> {
+        self.before("release").await?;
+        let answer = self.inner.release(shards).await;
+        self.after("release", answer).await
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeInfo>> {
+        self.before("nodes").await?;
+        self.inner.nodes().await
+    }
+
+    fn wake(&self, lanes: Vec<LaneHead>) {
+        let mut mood = self.mood.lock();
+        *mood.calls.entry("wake").or_default() += 1;
+        if !mood.failing.contains("wake") && !self.dead.has_died() {
+            self.inner.wake(lanes);
+        }
+    }
+
+    async fn news(&self) -> News {
+        let news = self.inner.news().await;
+        self.dead.check().await;
+        news
+    }
+}

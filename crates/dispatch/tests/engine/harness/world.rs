@@ -1,29 +1,26 @@
 //! Everything put together, with shorthands for what tests do.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use domain::{
     application::Application,
+    attempt::Attempt,
     clock::{Clock, Timestamp},
     delivery::{Cause, EndState, Trigger},
     endpoint::{Endpoint, EndpointSecret},
-    entropy::{Entropy, SeededEntropy},
+    entropy::SeededEntropy,
     id::*,
     message::{Body, Message, Origin},
     name::Ref,
+    page::{Order, PageRequest},
     retry::RetrySchedule,
+    shard::{Shard, ShardSet},
     signature::{SignatureType, SigningSecret},
     token::Actor,
 };
-use hookwright_dispatch::{DispatchOptions, Engine, EngineParts};
-use publish::{Catalogues, Draft, PublishError, PublishOptions, Publisher};
+use hookwright_dispatch::DispatchOptions;
+use publish::{Draft, PublishError};
 use store::{
     Catalog, Deliveries, History, Housekeeping,
     history::{DeliveryRecord, Tenant},
@@ -31,42 +28,7 @@ use store::{
 use store_memory::MemoryStore;
 use tokio::time::{Instant, sleep};
 
-use super::{Arrival, MS, Receivers, SEC, TestStore, receiver::Wire, store::Dead};
-
-/// Where every world begins.
-const BEGINNING: Timestamp = Timestamp::from_secs(1_790_000_000);
-
-/// The runtime's own time, as a wall clock that can be set.
-pub struct VirtualClock {
-    started: Instant,
-    set_by_micros: AtomicI64,
-}
-
-impl VirtualClock {
-    /// Sets the wall clock on, or back.
-    pub fn set_by(&self, seconds: i64) {
-        self.set_by_micros.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
-    }
-}
-
-impl Clock for VirtualClock {
-    fn now(&self) -> Timestamp {
-        let true_now = BEGINNING.plus(self.started.elapsed());
-        let by = self.set_by_micros.load(Ordering::SeqCst);
-        Timestamp::from_micros(true_now.as_micros() + by)
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.started.elapsed()
-    }
-}
-
-/// One process over the store.
-pub struct Process {
-    pub store: Arc<TestStore>,
-    pub engine: Arc<Engine>,
-    pub publisher: Arc<Publisher>,
-}
+use super::{Arrival, MS, Process, Receivers, SEC, VirtualClock, process::boot};
 
 /// The world.
 pub struct World {
@@ -76,7 +38,11 @@ pub struct World {
     pub org: OrganizationId,
     pub options: DispatchOptions,
     memory: Arc<MemoryStore>,
+    /// Whether its processes are nodes that share the store.
+    shared: bool,
     pub process: Process,
+    /// Those beside the first.
+    others: Vec<Process>,
 }
 
 impl std::ops::Deref for World {
@@ -108,23 +74,104 @@ impl World {
 
     /// A running world of its own chances.
     pub fn with_seed(seed: u64, change: impl FnOnce(&mut DispatchOptions)) -> Self {
+        Self::begin(seed, false, change)
+    }
+
+    /// A world in which one node runs that shares the store with those that [`World::join`].
+    pub fn shared(change: impl FnOnce(&mut DispatchOptions)) -> Self {
+        Self::begin(1, true, change)
+    }
+
+    fn begin(seed: u64, shared: bool, change: impl FnOnce(&mut DispatchOptions)) -> Self {
         let mut options = plain_options();
         change(&mut options);
         let entropy = Arc::new(SeededEntropy::new(seed));
-        let clock =
-            Arc::new(VirtualClock { started: Instant::now(), set_by_micros: AtomicI64::new(0) });
+        let clock = Arc::new(VirtualClock::new(Instant::now()));
         let memory = Arc::new(MemoryStore::new(entropy.clone()));
         let receivers = Arc::new(Receivers::default());
-        let process = boot(&memory, &receivers, &clock, &entropy, &options);
+        let process = boot(&memory, &receivers, &clock, &entropy, &options, shared);
         let org = OrganizationId::DEFAULT.parse().expect("an id");
-        Self { receivers, clock, entropy, org, options, memory, process }
+        let others = Vec::new();
+        Self { receivers, clock, entropy, org, options, memory, shared, process, others }
+    }
+
+    /// Another process over the store.
+    fn boot(&self) -> Process {
+        let Self { memory, receivers, clock, entropy, options, shared, .. } = self;
+        boot(memory, receivers, clock, entropy, options, *shared)
     }
 
     /// The process dies, now, and another one starts over what was stored.
     pub fn crash(&mut self) {
         self.process.store.dead.die();
-        self.process =
-            boot(&self.memory, &self.receivers, &self.clock, &self.entropy, &self.options);
+        self.process = self.boot();
+    }
+
+    /// Another node starts; returns its number. The first one's is 0.
+    pub fn join(&mut self) -> usize {
+        self.others.push(self.boot());
+        self.others.len()
+    }
+
+    /// A node by its number.
+    pub fn node(&self, number: usize) -> &Process {
+        match number {
+            0 => &self.process,
+            _ => &self.others[number - 1],
+        }
+    }
+
+    /// All nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = &Process> {
+        (0..=self.others.len()).map(|number| self.node(number))
+    }
+
+    /// How many shards each node owns, by its own account.
+    pub fn owned(&self) -> Vec<usize> {
+        self.nodes().map(|node| node.engine.depths().shards).collect()
+    }
+
+    /// Lets time pass until nodes own as many shards as these. None has two owners.
+    pub async fn shared_out(&self, time: Duration, owned: &[usize]) {
+        let so = async || self.owned() == owned;
+        self.until(time, &format!("shards are shared out as {owned:?}"), so).await;
+        let of = |node: &Process| node.engine.shards().iter().collect::<Vec<_>>();
+        let worked_on: Vec<_> = self.nodes().flat_map(of).collect();
+        let shards: ShardSet = worked_on.iter().copied().collect();
+        assert!(shards.len() == worked_on.len(), "some have two owners");
+    }
+
+    /// An endpoint at `https://<host>/` whose work is the node's.
+    pub async fn endpoint_of(
+        &self,
+        node: usize,
+        host: &str,
+        change: impl Fn(&mut Endpoint),
+    ) -> (Application, Endpoint) {
+        let shards = self.node(node).engine.shards();
+        self.endpoint_in(|shard| shards.contains(shard), host, change).await
+    }
+
+    /// An endpoint at `https://<host>/`, of an application of its own, whose shard is one of these.
+    pub async fn endpoint_in(
+        &self,
+        wanted: impl Fn(Shard) -> bool,
+        host: &str,
+        change: impl Fn(&mut Endpoint),
+    ) -> (Application, Endpoint) {
+        let app = self.application(|_| {}).await;
+        let id = loop {
+            let id = EndpointId::generate(self.now(), &*self.entropy);
+            if wanted(Shard::of(&app.org, &app.id, &id)) {
+                break id;
+            }
+        };
+        let with_id = |endpoint: &mut Endpoint| {
+            endpoint.id = id;
+            change(endpoint);
+        };
+        let endpoint = self.endpoint(&app, host, with_id).await;
+        (app, endpoint)
     }
 
     /// The process ends in order, and another one starts.
@@ -157,7 +204,8 @@ impl World {
             updated_at: self.now(),
         };
         change(&mut application);
-        let created = self.memory.create_application(&Actor::System, application.clone()).await;
+        let created =
+            self.store.inner.create_application(&Actor::System, application.clone()).await;
         created.expect("the store answers").expect("created");
         self.publisher.catalogues().application_changed(
             org,
@@ -196,7 +244,7 @@ impl World {
             updated_at: self.now(),
         };
         change(&mut endpoint);
-        let created = self.memory.create_endpoint(&Actor::System, endpoint.clone()).await;
+        let created = self.store.inner.create_endpoint(&Actor::System, endpoint.clone()).await;
         created.expect("the store answers").expect("created");
         self.told(&endpoint);
         endpoint
@@ -215,7 +263,7 @@ impl World {
         let mut changed = self.stored(endpoint).await;
         change(&mut changed);
         changed.revision += 1;
-        let updated = self.memory.update_endpoint(&Actor::System, changed).await;
+        let updated = self.store.inner.update_endpoint(&Actor::System, changed).await;
         updated.expect("the store answers").expect("updated");
         self.told(endpoint);
     }
@@ -223,7 +271,8 @@ impl World {
     /// Deletes an endpoint, as the API does.
     pub async fn delete(&self, endpoint: &Endpoint) {
         let Endpoint { org, app, id, .. } = *endpoint;
-        let deleted = self.memory.delete_endpoint(&Actor::System, org, app, id, self.now()).await;
+        let deleted =
+            self.store.inner.delete_endpoint(&Actor::System, org, app, id, self.now()).await;
         deleted.expect("the store answers").expect("deleted");
         self.told(endpoint);
     }
@@ -267,7 +316,17 @@ impl World {
         app: &Application,
         drafts: Vec<Draft>,
     ) -> Result<Vec<Result<publish::Accepted, publish::Rejected>>, PublishError> {
-        self.publisher.publish(app.org, &Ref::Id(app.id), drafts).await
+        self.publisher.publish(app.org, &Ref::Id(app.id), drafts, &publish::Internal).await
+    }
+
+    /// Publishes small messages at one of several nodes.
+    pub async fn send_at(&self, node: usize, app: &Application, n: usize) -> Vec<Arc<Message>> {
+        let publisher = &self.node(node).publisher;
+        let drafts = vec![self.draft("{}"); n];
+        let accepted =
+            publisher.publish(app.org, &Ref::Id(app.id), drafts, &publish::Internal).await;
+        let accepted = accepted.expect("published").into_iter();
+        accepted.map(|a| a.expect("accepted").message).collect()
     }
 
     /// Publishes one small message.
@@ -292,6 +351,14 @@ impl World {
         found.expect("the store answers")
     }
 
+    /// The attempts of a message, oldest first.
+    pub async fn attempts(&self, message: &Message) -> Vec<Attempt> {
+        let tenant = Tenant { org: message.org, app: message.app };
+        let page = PageRequest { limit: 100, order: Order::Ascending, cursor: None };
+        let found = self.memory.attempts_by_message(tenant, message.id, Default::default(), page);
+        found.await.expect("the store answers").items
+    }
+
     /// How the only delivery of a message to an endpoint ended, if it has.
     pub async fn end(&self, message: &Message, endpoint: &Endpoint) -> Option<(EndState, Cause)> {
         let records = self.records(message, endpoint).await;
@@ -306,7 +373,7 @@ impl World {
 
     /// Whether nothing is pending in the store.
     pub async fn idle(&self) -> bool {
-        self.memory.lanes(None, 1).await.expect("the store answers").is_empty()
+        self.memory.lanes(&ShardSet::ALL, None, 1).await.expect("the store answers").is_empty()
     }
 
     /// Lets time pass.
@@ -342,36 +409,4 @@ impl World {
     pub fn memory(&self) -> &MemoryStore {
         &self.memory
     }
-}
-
-fn boot(
-    memory: &Arc<MemoryStore>,
-    receivers: &Arc<Receivers>,
-    clock: &Arc<VirtualClock>,
-    entropy: &Arc<SeededEntropy>,
-    options: &DispatchOptions,
-) -> Process {
-    let dead = Dead::default();
-    let store = Arc::new(TestStore::new(memory.clone(), dead.clone()));
-    let catalogues = Arc::new(Catalogues::new(store.clone(), 1_000));
-    let clock: Arc<dyn Clock> = clock.clone();
-    let entropy: Arc<dyn Entropy> = entropy.clone();
-    let engine = Engine::new(EngineParts {
-        store: store.clone(),
-        catalogues: catalogues.clone(),
-        destination: Arc::new(Wire { receivers: receivers.clone(), dead }),
-        clock: clock.clone(),
-        entropy: entropy.clone(),
-        options: options.clone(),
-    });
-    let publisher = Arc::new(Publisher::new(
-        store.clone(),
-        catalogues,
-        engine.handle(),
-        clock,
-        entropy,
-        PublishOptions { payload_retention: 90 * 24 * super::HOUR, max_pending: None },
-    ));
-    engine.start(publisher.clone());
-    Process { store, engine, publisher }
 }

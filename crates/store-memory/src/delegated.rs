@@ -1,0 +1,184 @@
+//! What a node does as its store does it. Some calls tell the others what has changed.
+
+use async_trait::async_trait;
+use domain::{
+    application::Application,
+    attempt::Attempt,
+    claim::ClaimKey,
+    clock::Timestamp,
+    delivery::{Delivery, Health},
+    endpoint::Endpoint,
+    event_type::EventType,
+    id::*,
+    message::Message,
+    name::{EventTypeName, Ref},
+    organization::Organization,
+    page::{Page, PageRequest},
+    shard::ShardSet,
+    task::{Task, TaskStatus},
+    token::{Actor, Revocation, Token},
+};
+use store::{
+    Result, Tokens,
+    catalog::*,
+    deliveries::*,
+    history::*,
+    housekeeping::*,
+    nodes::News,
+    publish::{NewMessage, Publish, Published, SavedResponse},
+    tasks::Tasks,
+};
+
+use crate::MemoryNode;
+
+fn of_application(org: OrganizationId, app: ApplicationId) -> News {
+    News { applications: vec![(org, app)], ..News::default() }
+}
+
+fn of_organization(org: OrganizationId) -> News {
+    News { organizations: vec![org], ..News::default() }
+}
+
+/// Calls go to the store as they are; some tell the others what has changed.
+macro_rules! delegate {
+    ($trait:ident {
+        $($call:ident($($arg:ident: $ty:ty),*) -> $ret:ty $(, tells $news:expr)?;)*
+    }) => {
+        #[async_trait]
+        impl $trait for MemoryNode {
+            $(async fn $call(&self, $($arg: $ty),*) -> Result<$ret> {
+                let news: [News; 0 $(+ { let _ = stringify!($news); 1 })?] = [$($news)?];
+                let answer = $trait::$call(&*self.store, $($arg),*).await;
+                news.iter().for_each(|news| self.tell(news));
+                answer
+            })*
+        }
+    };
+}
+
+delegate!(Catalog {
+    load_organization(org: OrganizationId) -> OrganizationSnapshot;
+    put_organization(actor: &Actor, organization: Organization, expected: u64)
+        -> Result<(), Refused<OrganizationId>>, tells of_organization(organization.id);
+    load_application(org: OrganizationId, app: &Ref<ApplicationId>) -> Option<ApplicationSnapshot>;
+    create_application(actor: &Actor, application: Application)
+        -> Result<(), Refused<ApplicationId>>, tells of_application(application.org, application.id);
+    update_application(actor: &Actor, application: Application, expected: Timestamp)
+        -> Result<(), Refused<ApplicationId>>, tells of_application(application.org, application.id);
+    delete_application(actor: &Actor, org: OrganizationId, app: ApplicationId, now: Timestamp)
+        -> Result<(), Refused<ApplicationId>>, tells of_application(org, app);
+    list_applications(org: OrganizationId, filter: ApplicationFilter, page: PageRequest<ApplicationId>)
+        -> Page<Application>;
+    application(org: OrganizationId, app: &Ref<ApplicationId>) -> Option<Application>;
+    create_endpoint(actor: &Actor, endpoint: Endpoint)
+        -> Result<(), Refused<EndpointId>>, tells of_application(endpoint.org, endpoint.app);
+    update_endpoint(actor: &Actor, endpoint: Endpoint)
+        -> Result<(), Refused<EndpointId>>, tells of_application(endpoint.org, endpoint.app);
+    delete_endpoint(actor: &Actor, org: OrganizationId, app: ApplicationId, endpoint: EndpointId, now: Timestamp)
+        -> Result<(), Refused<EndpointId>>, tells of_application(org, app);
+    list_endpoints(org: OrganizationId, app: ApplicationId, page: PageRequest<EndpointId>)
+        -> Page<Endpoint>;
+    endpoint(org: OrganizationId, app: ApplicationId, endpoint: &Ref<EndpointId>) -> Option<Endpoint>;
+    endpoints_ever(org: OrganizationId, app: ApplicationId, endpoints: &[EndpointId]) -> Vec<Endpoint>;
+    create_event_type(actor: &Actor, event_type: EventType)
+        -> Result<(), Refused<EventTypeName>>, tells of_organization(event_type.org);
+    update_event_type(actor: &Actor, event_type: EventType, expected: Timestamp)
+        -> Result<(), Refused<EventTypeName>>, tells of_organization(event_type.org);
+    expunge_event_type(actor: &Actor, org: OrganizationId, name: &EventTypeName)
+        -> Result<(), Refused<EventTypeName>>, tells of_organization(org);
+    event_type(org: OrganizationId, name: &EventTypeName) -> Option<EventType>;
+});
+
+delegate!(Tokens {
+    create_token(token: Token) -> ();
+    revoke(org: OrganizationId, revocation: Revocation)
+        -> (), tells News { revocations: true, ..of_organization(org) };
+    revocations(now: Timestamp) -> Vec<Revocation>;
+});
+
+delegate!(Publish {
+    publish(messages: Vec<NewMessage>) -> Vec<Published>;
+    enqueue(deliveries: Vec<Delivery>, max_pending: Option<u64>) -> bool;
+    claimed(org: OrganizationId, key: ClaimKey, now: Timestamp) -> Option<MessageId>;
+    save_response(org: OrganizationId, key: ClaimKey, response: SavedResponse, expires_at: Timestamp)
+        -> ();
+    saved_response(org: OrganizationId, key: ClaimKey, now: Timestamp) -> Option<SavedResponse>;
+});
+
+#[async_trait]
+impl Deliveries for MemoryNode {
+    async fn lanes(
+        &self,
+        shards: &ShardSet,
+        after: Option<LaneKey>,
+        limit: usize,
+    ) -> Result<Vec<LaneHead>> {
+        self.store.lanes(shards, after, limit).await
+    }
+
+    async fn due(
+        &self,
+        lane: LaneKey,
+        limits: DueLimits,
+        skip: Vec<DeliveryId>,
+    ) -> Result<DuePage> {
+        self.store.due(lane, limits, skip).await
+    }
+
+    async fn settle(&self, settles: Vec<Settle>) -> Result<Vec<Settled>> {
+        let disabling: Vec<_> = settles
+            .iter()
+            .filter(|settle| matches!(settle.health, Health::Disable { .. }))
+            .map(|settle| (settle.delivery.org, settle.delivery.app))
+            .collect();
+        let answer = self.store.settle_as(Some(self.id), settles);
+        if !disabling.is_empty() {
+            self.tell(&News { applications: disabling, ..News::default() });
+        }
+        answer
+    }
+
+    async fn cancel(&self, lane: LaneKey, limit: usize, now: Timestamp) -> Result<usize> {
+        self.store.cancel(lane, limit, now).await
+    }
+}
+
+delegate!(History {
+    messages(tenant: Tenant, filter: MessageFilter, page: PageRequest<MessageId>, with_body: bool)
+        -> Page<Message>;
+    message(tenant: Tenant, message: &Ref<MessageId>) -> Option<Message>;
+    messages_by_id(tenant: Tenant, ids: Vec<MessageId>, with_body: bool) -> Vec<Message>;
+    attempts_by_endpoint(tenant: Tenant, endpoint: EndpointId, filter: AttemptFilter, page: PageRequest<AttemptId>)
+        -> Page<Attempt>;
+    attempts_by_message(tenant: Tenant, message: MessageId, filter: AttemptFilter, page: PageRequest<AttemptId>)
+        -> Page<Attempt>;
+    attempt(tenant: Tenant, message: MessageId, attempt: AttemptId) -> Option<Attempt>;
+    endpoint_messages(tenant: Tenant, endpoint: EndpointId, filter: MessageFilter, statuses: Vec<Status>, page: PageRequest<MessageId>, with_body: bool)
+        -> Page<EndpointMessage>;
+    message_endpoints(tenant: Tenant, message: MessageId, page: PageRequest<EndpointId>)
+        -> Page<MessageEndpoint>;
+    delivery_records(tenant: Tenant, message: MessageId, endpoint: EndpointId) -> Vec<DeliveryRecord>;
+    endpoint_counts(tenant: Tenant, endpoint: EndpointId, since: Timestamp, until: Timestamp)
+        -> EndpointCounts;
+    failed_messages(tenant: Tenant, endpoint: EndpointId, range: (Timestamp, Timestamp), after: Option<AttemptId>, limit: usize)
+        -> (Vec<MessageId>, Option<AttemptId>);
+    expunge_message(tenant: Tenant, message: MessageId, now: Timestamp)
+        -> bool, tells News { expunged: vec![(tenant.org, tenant.app, message)], ..News::default() };
+    expunge_attempt(tenant: Tenant, message: MessageId, attempt: AttemptId) -> bool;
+});
+
+delegate!(Tasks {
+    create_task(task: Task) -> Option<TaskId>;
+    running_tasks(shards: &ShardSet, limit: usize) -> Vec<Task>;
+    update_task(task: Task) -> ();
+    task(org: OrganizationId, task: TaskId) -> Option<Task>;
+    list_tasks(org: OrganizationId, status: Option<TaskStatus>, kind: Option<&str>, page: PageRequest<TaskId>)
+        -> Page<Task>;
+});
+
+delegate!(Housekeeping {
+    sweep(limits: RetentionLimits) -> Swept;
+    stats() -> StoreStats;
+    ping() -> ();
+    check() -> CheckReport;
+});
