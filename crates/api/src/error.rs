@@ -126,6 +126,8 @@ impl ApiError {
     pub const NOT_FOUND: Self = Self::NotFound("Entity not found");
     /// 404 for applications that a message was to be sent to.
     pub const NO_APPLICATION: Self = Self::NotFound("Application not found");
+    /// 401 for a token that was good.
+    pub const REVOKED: Self = Self::Unauthorized("Invalid token (revoked).");
     /// 409 for most things.
     pub const CONFLICT: Self =
         Self::Conflict { code: "conflict", detail: "A conflict has occurred" };
@@ -246,6 +248,7 @@ impl From<PublishError> for ApiError {
     fn from(error: PublishError) -> Self {
         match error {
             PublishError::NotFound => Self::NO_APPLICATION,
+            PublishError::Revoked => Self::REVOKED,
             PublishError::Store(error) => error.into(),
         }
     }
@@ -262,6 +265,7 @@ impl From<Rejected> for ApiError {
             Rejected::OverQuota => Self::OverQuota,
             Rejected::NoSuchEndpoint => Self::NOT_FOUND,
             Rejected::NoSuchApplication => Self::NO_APPLICATION,
+            Rejected::Revoked => Self::REVOKED,
             Rejected::Store(error) => error.into(),
         }
     }

@@ -6,13 +6,13 @@ use domain::{
     clock::{Clock, Timestamp},
     endpoint::Endpoint,
     entropy::Entropy,
-    id::{ApplicationId, EndpointId},
+    id::{ApplicationId, EndpointId, OrganizationId},
     name::Ref,
     operational::OperationalEvent,
     signature::SignatureType,
     token::Capability,
 };
-use publish::{ApplicationCatalogue, Publisher};
+use publish::{ApplicationCatalogue, Load, OrganizationCatalogue, Publisher};
 use store::{Store, StoreError, history::Tenant};
 
 use crate::{
@@ -24,7 +24,6 @@ use crate::{
 };
 
 /// Settings of the API.
-#[derive(Debug)]
 pub struct ApiOptions {
     /// Longest body, in bytes; a longer one is a 413.
     pub body_limit: usize,
@@ -45,10 +44,15 @@ pub struct ApiOptions {
     /// Makes the span of a request part of its caller's trace (the `traceparent`), where traces go
     /// anywhere.
     pub adopt: Option<Adopt>,
+    /// Whether this node may take traffic, besides what the store says: what `health/ready` answers.
+    pub ready: Ready,
 }
 
 /// See [`ApiOptions::adopt`].
 pub type Adopt = fn(&tracing::Span, &str);
+
+/// See [`ApiOptions::ready`].
+pub type Ready = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl ApiOptions {
     /// The defaults, with these keys.
@@ -63,6 +67,7 @@ impl ApiOptions {
             token_leeway: Duration::from_secs(60),
             idempotency_ttl: Duration::from_secs(12 * 3_600),
             adopt: None,
+            ready: Arc::new(|| true),
         }
     }
 }
@@ -83,6 +88,8 @@ pub struct Api {
     pub entropy: Arc<dyn Entropy>,
     /// Who calls.
     pub auth: Auth,
+    /// Of what is revoked: see [`ApiState::refresh_revocations`].
+    pub revocation_load: Load<()>,
     /// Requests with an idempotency key that are under way.
     pub in_flight: InFlight,
     /// Counts requests.
@@ -101,6 +108,8 @@ pub struct Api {
     pub idempotency_ttl: Duration,
     /// See [`ApiOptions`].
     pub adopt: Option<Adopt>,
+    /// See [`ApiOptions`].
+    pub ready: Ready,
 }
 
 impl Deref for ApiState {
@@ -131,6 +140,7 @@ impl ApiState {
             clock,
             entropy,
             auth,
+            revocation_load: Load::default(),
             in_flight: InFlight::default(),
             request_metrics: RequestMetrics::default(),
             body_limit: options.body_limit,
@@ -140,6 +150,7 @@ impl ApiState {
             default_signature_type: options.default_signature_type,
             idempotency_ttl: options.idempotency_ttl,
             adopt: options.adopt,
+            ready: options.ready,
         })))
     }
 
@@ -148,17 +159,25 @@ impl ApiState {
         self.clock.now().max(last.plus(Duration::from_micros(1)))
     }
 
-    /// An application that the caller may do that with.
+    /// An application that the caller may do that with, not as it was before this call.
     pub async fn app(
         &self,
         caller: &Caller,
         app: &Ref<ApplicationId>,
         need: Capability,
     ) -> Result<Arc<ApplicationCatalogue>, ApiError> {
-        let found = self.publisher.catalogues().application(caller.org, app).await?;
+        let found = self.publisher.catalogues().application_now(caller.org, app).await?;
         let found = found.ok_or(ApiError::NOT_FOUND)?;
         caller.reaches(found.application.id, need)?;
         Ok(found)
+    }
+
+    /// An organization's settings and event types, not as they were before this call.
+    pub async fn organization(
+        &self,
+        org: OrganizationId,
+    ) -> Result<Arc<OrganizationCatalogue>, StoreError> {
+        self.publisher.catalogues().organization_now(org).await
     }
 
     /// Tells whoever works with an endpoint that it was changed, and the operators what happened. The

@@ -67,6 +67,8 @@ pub enum Rejected {
     NoSuchEndpoint,
     /// The application is gone.
     NoSuchApplication,
+    /// The caller's right has ended, when others of the same request were stored already.
+    Revoked,
     /// The store could not, or could not tell, when others of the same request were stored already.
     Store(StoreError),
 }
@@ -77,6 +79,9 @@ pub enum PublishError {
     /// There is no such application.
     #[error("there is no such application")]
     NotFound,
+    /// The caller's right has ended.
+    #[error("the right to publish was revoked")]
+    Revoked,
     /// The store could not.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -86,6 +91,7 @@ impl From<PublishError> for Rejected {
     fn from(error: PublishError) -> Self {
         match error {
             PublishError::NotFound => Self::NoSuchApplication,
+            PublishError::Revoked => Self::Revoked,
             PublishError::Store(error) => Self::Store(error),
         }
     }

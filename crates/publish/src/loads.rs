@@ -1,88 +1,82 @@
-//! What is being loaded: once for all who want it, and void if it changes meanwhile.
+//! What is being loaded, by key: void if it changes meanwhile.
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use domain::{
-    id::{ApplicationId, OrganizationId},
-    name::Ref,
-};
 use parking_lot::Mutex;
+use store::StoreError;
 
-/// What is loaded.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Subject {
-    /// An application.
-    Application(OrganizationId, Ref<ApplicationId>),
-    /// An organization's part.
-    Organization(OrganizationId),
-}
+use crate::load::Load;
 
-#[derive(Debug, Default)]
-struct Load {
-    turn: tokio::sync::Mutex<()>,
+struct Entry<V> {
+    load: Load<V>,
     void: AtomicBool,
 }
 
 /// All loads that somebody waits for.
-#[derive(Debug, Default)]
-pub(crate) struct Loads(Mutex<HashMap<Subject, Arc<Load>>>);
+pub(crate) struct Loads<K, V>(Mutex<HashMap<K, Arc<Entry<V>>>>);
+
+impl<K, V> Default for Loads<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
 
 /// A place among those who want the same.
-pub(crate) struct Place<'a> {
-    of: &'a Loads,
-    subject: Subject,
-    load: Arc<Load>,
+pub(crate) struct Place<'a, K: Eq + Hash, V> {
+    of: &'a Loads<K, V>,
+    key: K,
+    entry: Arc<Entry<V>>,
 }
 
-/// Whoever holds it loads; the others wait for it.
-pub(crate) struct Turn<'a> {
-    load: &'a Load,
-    _held: tokio::sync::MutexGuard<'a, ()>,
-}
-
-impl Loads {
+impl<K: Clone + Eq + Hash, V: Clone> Loads<K, V> {
     /// Stands in line.
-    pub(crate) fn enter(&self, subject: Subject) -> Place<'_> {
-        let load = self.0.lock().entry(subject.clone()).or_default().clone();
-        Place { of: self, subject, load }
+    pub(crate) fn enter(&self, key: K) -> Place<'_, K, V> {
+        let new = || Arc::new(Entry { load: Load::default(), void: AtomicBool::new(false) });
+        let entry = self.0.lock().entry(key.clone()).or_insert_with(new).clone();
+        Place { of: self, key, entry }
     }
 
     /// What is being loaded of these may be from before a change: nobody keeps it.
-    pub(crate) fn void(&self, concerned: impl Fn(&Subject) -> bool) {
-        for (_, load) in self.0.lock().iter().filter(|(subject, _)| concerned(subject)) {
-            load.void.store(true, Ordering::Release);
+    pub(crate) fn void(&self, concerned: impl Fn(&K) -> bool) {
+        for (_, entry) in self.0.lock().iter().filter(|(key, _)| concerned(key)) {
+            entry.void.store(true, Ordering::Release);
         }
     }
 }
 
-impl Place<'_> {
-    /// Waits until nobody else loads it.
-    pub(crate) async fn turn(&self) -> Turn<'_> {
-        let held = self.load.turn.lock().await;
-        self.load.void.store(false, Ordering::Release);
-        Turn { load: &self.load, _held: held }
+impl<K: Clone + Eq + Hash, V: Clone> Place<'_, K, V> {
+    /// See [`Load::join`].
+    pub(crate) async fn join(
+        &self,
+        known: impl FnOnce() -> Option<V>,
+        load: impl Future<Output = Result<V, StoreError>>,
+    ) -> Result<V, StoreError> {
+        let load = async {
+            self.entry.void.store(false, Ordering::Release);
+            load.await
+        };
+        self.entry.load.join(known, load).await
     }
-}
 
-impl Turn<'_> {
-    /// Whether what was loaded in this turn still holds.
+    /// For whoever loads: whether what it loaded still holds.
     pub(crate) fn holds(&self) -> bool {
-        !self.load.void.load(Ordering::Acquire)
+        !self.entry.void.load(Ordering::Acquire)
     }
 }
 
-impl Drop for Place<'_> {
+impl<K: Eq + Hash, V> Drop for Place<'_, K, V> {
     fn drop(&mut self) {
-        let mut loads = self.of.0.lock();
+        let mut entries = self.of.0.lock();
         // Two: the map's and this one.
-        if Arc::strong_count(&self.load) == 2 {
-            loads.remove(&self.subject);
+        if Arc::strong_count(&self.entry) == 2 {
+            entries.remove(&self.key);
         }
     }
 }

@@ -14,6 +14,7 @@ use store::{StoreError, publish::NewMessage};
 
 use crate::{
     draft::{Draft, PublishError},
+    permit::Internal,
     publisher::Publisher,
 };
 
@@ -47,7 +48,7 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         let Some((org, app)) = listener(application.org) else { return Ok(()) };
         let draft = draft(application, endpoint, event, event_id);
-        match self.publish(org, &app, vec![draft]).await {
+        match self.publish(org, &app, vec![draft], &Internal).await {
             Ok(_) | Err(PublishError::NotFound) => Ok(()),
             Err(error) => Err(error),
         }

@@ -4,9 +4,18 @@
 
 mod claims;
 mod keys;
+mod permit;
 mod revocations;
+mod watch;
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use aws_lc_rs::digest;
 use axum::extract::FromRequestParts;
@@ -92,6 +101,8 @@ pub struct Auth {
     leeway: Duration,
     verified: Mutex<LruCache<[u8; 32], Arc<Caller>>>,
     revocations: RwLock<Revocations>,
+    /// Those that were stored before that many organizations were loaded are known.
+    known: AtomicU64,
 }
 
 impl Auth {
@@ -102,6 +113,7 @@ impl Auth {
             leeway,
             verified: Mutex::new(LruCache::new(REMEMBERED)),
             revocations: RwLock::default(),
+            known: AtomicU64::new(0),
         }
     }
 
@@ -112,10 +124,33 @@ impl Auth {
 
     /// Takes what is stored, or has just been stored, into account.
     pub fn revoke(&self, revocations: impl IntoIterator<Item = Revocation>, now: Timestamp) {
+        let new: Vec<_> = {
+            // Most are known where all are read again and again; requests need not wait meanwhile.
+            let known = self.revocations.read();
+            revocations.into_iter().filter(|revocation| !known.has(revocation, now)).collect()
+        };
+        if new.is_empty() {
+            return;
+        }
         let mut known = self.revocations.write();
-        for revocation in revocations {
+        for revocation in new {
             known.add(revocation, now);
         }
+    }
+
+    /// All is taken into account that was stored before so many organizations were loaded: see
+    /// [`publish::Catalogues::organization_loads`].
+    fn knows(&self, organization_loads: u64) {
+        self.known.fetch_max(organization_loads, Ordering::AcqRel);
+    }
+
+    fn known(&self) -> u64 {
+        self.known.load(Ordering::Acquire)
+    }
+
+    /// Whether a caller's token was revoked, as far as is known.
+    pub fn refuses(&self, caller: &Caller, now: Timestamp) -> bool {
+        self.revocations.read().refuse(caller, now)
     }
 
     /// Who sends these headers.
@@ -130,8 +165,8 @@ impl Auth {
             Some(caller) if now < caller.expires_at.plus(self.leeway) => caller,
             _ => self.verify(token, hash, now)?,
         };
-        if self.revocations.read().refuse(&caller, now) {
-            return Err(ApiError::Unauthorized("Invalid token (revoked)."));
+        if self.refuses(&caller, now) {
+            return Err(ApiError::REVOKED);
         }
         Ok(caller)
     }

@@ -31,6 +31,7 @@ struct OfApplication {
 }
 
 /// Refuses tokens issued until `issued_until`, from `at` on.
+#[derive(Clone, Copy)]
 struct Term {
     issued_until: Timestamp,
     at: Timestamp,
@@ -49,6 +50,10 @@ impl Term {
 struct Terms(Vec<Term>);
 
 impl Terms {
+    fn has(&self, term: &Term, now: Timestamp) -> bool {
+        self.0.iter().any(|known| known.covers(term, now) && known.forget_at >= term.forget_at)
+    }
+
     fn add(&mut self, mut term: Term, now: Timestamp) {
         if let Some(known) = self.0.iter_mut().find(|known| known.covers(&term, now)) {
             known.forget_at = known.forget_at.max(term.forget_at);
@@ -78,6 +83,26 @@ impl Terms {
 }
 
 impl Revocations {
+    /// Whether adding it would change nothing.
+    pub(super) fn has(&self, revocation: &Revocation, now: Timestamp) -> bool {
+        let Revocation { what, issued_until, at, forget_at } = revocation;
+        let term = Term { issued_until: *issued_until, at: *at, forget_at: *forget_at };
+        match what {
+            Revoked::Token(hash) => self
+                .tokens
+                .get(hash)
+                .is_some_and(|known| known.at <= term.at && known.forget_at >= term.forget_at),
+            Revoked::Application(org, app) => {
+                self.applications.get(&(*org, *app)).is_some_and(|app| app.all.has(&term, now))
+            }
+            Revoked::Session(org, app, session) => self
+                .applications
+                .get(&(*org, *app))
+                .and_then(|app| app.sessions.get(session))
+                .is_some_and(|terms| terms.has(&term, now)),
+        }
+    }
+
     pub(super) fn add(&mut self, revocation: Revocation, now: Timestamp) {
         self.added += 1;
         if self.added > self.left.max(PRUNE_AFTER) {
@@ -87,7 +112,10 @@ impl Revocations {
         let term = Term { issued_until, at, forget_at };
         match what {
             Revoked::Token(hash) => {
-                self.tokens.insert(hash, term);
+                // Two nodes may have revoked it, by clocks that differ a little.
+                let known = self.tokens.entry(hash).or_insert(term);
+                known.at = known.at.min(term.at);
+                known.forget_at = known.forget_at.max(term.forget_at);
             }
             Revoked::Application(org, app) => {
                 self.applications.entry((org, app)).or_default().all.add(term, now);
@@ -140,6 +168,7 @@ mod tests {
         for (issued_until, from) in asked {
             let term = Term { issued_until: at(issued_until), at: at(from), forget_at: at(1_000) };
             terms.add(term, at(issued_until));
+            assert!(terms.has(&term, at(issued_until)));
             known.push((issued_until, from));
             for issued in 0..80 {
                 for now in issued_until..320 {
@@ -150,5 +179,26 @@ mod tests {
         }
         assert_eq!(terms.0.len(), 2, "what others cover is not kept");
         assert!(!terms.prune(at(1_000)));
+    }
+
+    #[test]
+    fn a_token_that_two_revoked_ends_with_the_first() {
+        let revocation = |from, forgotten| Revocation {
+            what: Revoked::Token([7; 32]),
+            issued_until: at(0),
+            at: at(from),
+            forget_at: at(forgotten),
+        };
+        let mut known = Revocations::default();
+        for (from, forgotten, is_new) in
+            [(10, 100, true), (20, 90, false), (20, 200, true), (5, 50, true), (10, 100, false)]
+        {
+            let revocation = revocation(from, forgotten);
+            assert_eq!(known.has(&revocation, at(1)), !is_new, "{from} to {forgotten}");
+            known.add(revocation.clone(), at(1));
+            assert!(known.has(&revocation, at(1)));
+        }
+        let term = known.tokens[&[7; 32]];
+        assert_eq!((term.at, term.forget_at), (at(5), at(200)));
     }
 }

@@ -6,7 +6,8 @@ use axum::{Json, extract::State};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use domain::{
-    id::ApplicationId,
+    clock::Timestamp,
+    id::{ApplicationId, OrganizationId},
     name::{FeatureFlag, Ref},
     token::{Capability, Revocation, Revoked, Scope},
 };
@@ -118,10 +119,10 @@ async fn portal_access(
     input.check()?;
     let in_line = input.application.take().map(ApplicationIn::check_in_line).transpose()?;
     let catalogues = state.publisher.catalogues();
-    let mut found = catalogues.application(caller.org, app).await?;
+    let mut found = catalogues.application_now(caller.org, app).await?;
     if let (None, Some(checked)) = (&found, in_line) {
         application::create_in_line(state, &caller.actor(), caller.org, app, checked).await?;
-        found = catalogues.application(caller.org, app).await?;
+        found = catalogues.application_now(caller.org, app).await?;
     }
     let app = found.ok_or(ApiError::NO_APPLICATION)?.application.id;
     let read_only = input.read_only.unwrap_or(false).then(|| vec![Capability::ViewBase]);
@@ -185,9 +186,18 @@ async fn dashboard_access(
     portal_access(&state, &caller, &app, AppPortalAccessIn::default()).await
 }
 
-async fn revoke(state: &ApiState, revocation: Revocation) -> Result<(), ApiError> {
-    state.store.revoke(revocation.clone()).await?;
+/// When what is revoked at once is refused: whatever the clock of a node says that shares the store.
+const AT_ONCE: Timestamp = Timestamp::EPOCH;
+
+async fn revoke(
+    state: &ApiState,
+    org: OrganizationId,
+    revocation: Revocation,
+) -> Result<(), ApiError> {
+    state.store.revoke(org, revocation.clone()).await?;
     state.auth.revoke([revocation], state.clock.now());
+    // Its version has moved: what is known of it would only make messages stale.
+    state.publisher.catalogues().organization_changed(org);
     Ok(())
 }
 
@@ -210,11 +220,11 @@ async fn logout(
     let revocation = Revocation {
         what: Revoked::Token(caller.hash),
         issued_until: now,
-        at: now,
+        at: AT_ONCE,
         // Until it ends by itself, however far clocks are off.
         forget_at: caller.expires_at.plus(Duration::from_secs(3_600)),
     };
-    revoke(&state, revocation).await?;
+    revoke(&state, caller.org, revocation).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -260,18 +270,19 @@ async fn expire_all(
     }
     faults.finish()?;
     let now = state.clock.now();
-    let at = now.plus(Duration::from_secs(expiry.unsigned_abs()));
+    let end = now.plus(Duration::from_secs(expiry.unsigned_abs()));
+    let at = if expiry == 0 { AT_ONCE } else { end };
     let org = caller.org;
     let sessions = input.session_ids.into_iter();
     let mut what: Vec<_> = sessions.map(|id| Revoked::Session(org, app, id)).collect();
     if what.is_empty() {
         what.push(Revoked::Application(org, app));
     }
-    let forget_at = at.plus(LONGEST_LIFE);
+    let forget_at = end.plus(LONGEST_LIFE);
     let revoked = what
         .into_iter()
-        .map(|what| revoke(&state, Revocation { what, issued_until: now, at, forget_at }));
-    // All at once: the store makes one commit of them.
+        .map(|what| revoke(&state, org, Revocation { what, issued_until: now, at, forget_at }));
+    // All at once: the embedded store makes one commit of them.
     try_join_all(revoked).await?;
     Ok(StatusCode::NO_CONTENT)
 }

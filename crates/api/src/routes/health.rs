@@ -19,12 +19,15 @@ async fn health(State(state): State<ApiState>) -> Result<StatusCode, ApiError> {
 
 /// Ready
 ///
-/// The same, for whoever decides where requests go.
+/// The same, for whoever decides where requests go: 503 also while this node may not take them.
 #[utoipa::path(method(get, head), path = "/api/v1/health/ready", operation_id = "v1.health.ready",
     tag = "Health", security(()),
     responses((status = 204, description = "It works."), ApiError))]
-async fn ready(state: State<ApiState>) -> Result<StatusCode, ApiError> {
-    health(state).await
+async fn ready(State(state): State<ApiState>) -> Result<StatusCode, ApiError> {
+    if !(state.ready)() {
+        return Err(ApiError::Unavailable("This node is not ready to take requests."));
+    }
+    health(State(state)).await
 }
 
 /// Ping

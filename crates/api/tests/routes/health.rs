@@ -1,3 +1,8 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use crate::support::Server;
 
 #[tokio::test]
@@ -16,4 +21,24 @@ async fn answers_while_the_store_does() {
     assert_eq!(reply.headers["retry-after"], "1");
     assert_eq!(nobody.get("/health/ready").await.status, 503);
     assert_eq!(nobody.get("/health/ping").await.status, 204);
+}
+
+#[tokio::test]
+async fn a_node_that_may_not_take_requests_is_not_ready() {
+    let may = Arc::new(AtomicBool::new(false));
+    let asked = may.clone();
+    let server = Server::with(|options| {
+        options.ready = Arc::new(move || asked.load(Ordering::Relaxed));
+    })
+    .await;
+    let nobody = server.stranger();
+    let reply = nobody.get("/health/ready").await;
+    assert_eq!(reply.error(), (503, "unavailable".into()));
+    assert_eq!(reply.headers["retry-after"], "1");
+    // It works all the same.
+    nobody.get("/health").await.ok(204);
+    may.store(true, Ordering::Relaxed);
+    nobody.get("/health/ready").await.ok(204);
+    server.store.set_unavailable(true);
+    assert_eq!(nobody.get("/health/ready").await.status, 503);
 }

@@ -9,8 +9,8 @@ use crate::{
 };
 
 /// One application with one of everything.
-struct World {
-    app: String,
+pub struct World {
+    pub app: String,
     endpoint: String,
     message: String,
     attempt: String,
@@ -18,7 +18,7 @@ struct World {
 }
 
 impl World {
-    async fn new(server: &Server, org: &Client<'_>) -> Self {
+    pub async fn new(server: &Server, org: &Client<'_>) -> Self {
         let app = org.app().await;
         let endpoint = org.endpoint(&app).await;
         let schemas = json!({"1": {"examples": [{"a": 1}]}});
@@ -38,7 +38,7 @@ impl World {
         Self { app, endpoint, message, attempt, task }
     }
 
-    fn path(&self, template: &str) -> String {
+    pub fn path(&self, template: &str) -> String {
         template
             .trim_start_matches("/api/v1")
             .replace("{app_id}", &self.app)
@@ -51,7 +51,7 @@ impl World {
 }
 
 /// A body that the route takes.
-fn body(method: &str, template: &str) -> Value {
+pub fn body(method: &str, template: &str) -> Value {
     let path = template.trim_start_matches("/api/v1");
     match (method, path) {
         ("GET" | "HEAD" | "DELETE", _) => Value::Null,

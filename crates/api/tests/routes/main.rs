@@ -14,4 +14,6 @@ mod health;
 mod idempotency;
 mod isolation;
 mod message;
+mod nodes;
 mod support;
+mod trouble;

@@ -56,6 +56,7 @@ impl Handover for Recorder {
 /// A server without sockets.
 pub struct Server {
     pub api: hookwright_api::Api,
+    pub state: ApiState,
     pub store: Arc<MemoryStore>,
     pub clock: Arc<ManualClock>,
     pub entropy: Arc<SeededEntropy>,
@@ -86,11 +87,33 @@ impl Server {
         entropy: Arc<SeededEntropy>,
         change: impl FnOnce(&mut ApiOptions),
     ) -> Self {
+        Self::node(store.clone(), store, clock, entropy, change).await
+    }
+
+    /// Two nodes over one store, which know nothing of one another: no news is told.
+    pub async fn two() -> (Self, Self) {
+        let entropy = Arc::new(SeededEntropy::new(7));
+        let store = Arc::new(MemoryStore::new(entropy.clone()));
+        let start = async |name| {
+            let clock = Arc::new(ManualClock::new(START));
+            let node = store.node(name, clock.clone());
+            Self::node(node, store.clone(), clock, entropy.clone(), |_| {}).await
+        };
+        (start("a").await, start("b").await)
+    }
+
+    /// A server over `node`, which is all or part of `store`.
+    async fn node(
+        node: Arc<dyn Store>,
+        store: Arc<MemoryStore>,
+        clock: Arc<ManualClock>,
+        entropy: Arc<SeededEntropy>,
+        change: impl FnOnce(&mut ApiOptions),
+    ) -> Self {
         let handed = Arc::new(Recorder::default());
-        let dyn_store: Arc<dyn Store> = store.clone();
         let publisher = Arc::new(Publisher::new(
-            dyn_store.clone(),
-            Arc::new(Catalogues::new(dyn_store.clone(), 1_000)),
+            node.clone(),
+            Arc::new(Catalogues::new(node.clone(), 1_000)),
             handed.clone(),
             clock.clone(),
             entropy.clone(),
@@ -98,11 +121,11 @@ impl Server {
         ));
         let mut options = ApiOptions::new(keys());
         change(&mut options);
-        let state = ApiState::new(dyn_store, publisher, clock.clone(), entropy.clone(), options)
+        let state = ApiState::new(node, publisher, clock.clone(), entropy.clone(), options)
             .await
             .expect("starts");
-        let api = api::router(state);
-        Self { api, store, clock, entropy, handed, keys: keys() }
+        let api = api::router(state.clone());
+        Self { api, state, store, clock, entropy, handed, keys: keys() }
     }
 
     /// A token of a new organization.
@@ -118,6 +141,11 @@ impl Server {
 
     pub fn client(&self, token: String) -> Client<'_> {
         Client { server: self, token: Some(token) }
+    }
+
+    /// Whoever calls another node, calling this one.
+    pub fn caller(&self, elsewhere: &Client<'_>) -> Client<'_> {
+        self.client(elsewhere.token.clone().expect("a token"))
     }
 
     pub fn stranger(&self) -> Client<'_> {
@@ -166,6 +194,7 @@ impl Server {
             next,
             health: Health::Same,
             messages: Vec::new(),
+            epoch: store::deliveries::NO_EPOCH,
         };
         self.store.settle(vec![settle]).await.expect("settles");
     }

@@ -231,7 +231,7 @@ async fn check_event_types(
     const FIELD: &str = "eventTypes";
     let names: Option<Vec<EventTypeName>> = check::names(faults, FIELD, names, 1..=MAX_EVENT_TYPES);
     let Some(names) = names else { return Ok(None) };
-    let known = state.publisher.catalogues().organization(org).await?;
+    let known = state.organization(org).await?;
     let unknown: Vec<_> = names
         .iter()
         .filter(|name| known.event_types.get(*name).is_none_or(|t| t.event_type.archived))

@@ -71,7 +71,7 @@ async fn send(
     let payload = if event_type.as_str() == PING {
         Bytes::from_static(PING_PAYLOAD)
     } else {
-        let organization = state.publisher.catalogues().organization(caller.org).await?;
+        let organization = state.organization(caller.org).await?;
         let known = organization.event_types.get(&event_type);
         let known = known.filter(|known| is_visible(&caller, &known.event_type));
         let known = known.ok_or(ApiError::NOT_FOUND)?;
@@ -95,8 +95,7 @@ async fn send(
         only: Some(endpoint.id),
     };
     let app = Ref::Id(app.application.id);
-    let mut results = state.publisher.publish(caller.org, &app, vec![draft]).await?;
-    let accepted = results.pop().ok_or(ApiError::Internal)??;
+    let accepted = state.publish_one(&caller, &app, draft).await?;
     Ok(Json(MessageOut::new(&accepted.message, true)).into_response())
 }
 

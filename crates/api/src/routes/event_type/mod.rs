@@ -178,7 +178,7 @@ async fn list(
     Query((request, query)): Query<(PageQuery<EventTypeName>, ListQuery)>,
     AnyCaller(caller): AnyCaller,
 ) -> Result<Json<ListResponse<EventTypeOut>>, ApiError> {
-    let organization = state.publisher.catalogues().organization(caller.org).await?;
+    let organization = state.organization(caller.org).await?;
     let names = organization
         .event_types
         .values()

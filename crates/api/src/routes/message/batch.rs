@@ -129,7 +129,7 @@ pub(super) async fn create_batch(
             Err(error) => refused.push(Some(error)),
         }
     }
-    let mut published = state.publisher.publish(caller.org, &app, drafts).await?.into_iter();
+    let mut published = state.publish(&caller, &app, drafts).await?.into_iter();
     let mut data = Vec::with_capacity(refused.len());
     for refused in refused {
         let result = match refused {

@@ -13,7 +13,7 @@ use axum::{
 use bytes::Bytes;
 use domain::{
     filter,
-    id::{ApplicationId, OrganizationId},
+    id::ApplicationId,
     name::{Channel, EventTypeName, Ref},
     token::Capability,
 };
@@ -73,7 +73,7 @@ async fn create(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let New { draft, echo, in_line } = New::read(&state, &caller, &key, &trace, &body)?;
-    let mut published = publish_one(&state, caller.org, &app, draft).await;
+    let mut published = state.publish_one(&caller, &app, draft).await;
     if matches!(published, Err(ApiError::NO_APPLICATION))
         && let Some(in_line) = in_line
     {
@@ -131,18 +131,8 @@ impl InLine {
     ) -> Result<Accepted, ApiError> {
         let Self { application, draft } = self;
         application::create_in_line(state, &caller.actor(), caller.org, app, application).await?;
-        publish_one(state, caller.org, app, draft).await
+        state.publish_one(caller, app, draft).await
     }
-}
-
-async fn publish_one(
-    state: &ApiState,
-    org: OrganizationId,
-    app: &Ref<ApplicationId>,
-    draft: Draft,
-) -> Result<Accepted, ApiError> {
-    let mut results = state.publisher.publish(org, app, vec![draft]).await?;
-    Ok(results.pop().ok_or(ApiError::Internal)??)
 }
 
 /// What would be sent.

@@ -1,0 +1,5 @@
+//! Publishing over the reference store.
+
+mod each;
+mod nodes;
+mod support;
