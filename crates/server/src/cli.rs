@@ -11,7 +11,9 @@ use crate::{
 };
 
 /// Environment variables of ours that are no settings.
-const NOT_SETTINGS: [&str; 3] = ["HOOKWRIGHT_FAILPOINT", "HOOKWRIGHT_CONFIG", "HOOKWRIGHT_TOKEN"];
+const NOT_SETTINGS: [&str; 4] =
+    ["HOOKWRIGHT_FAILPOINT", "HOOKWRIGHT_CONFIG", "HOOKWRIGHT_TOKEN", FROM_MASTER_KEY];
+const FROM_MASTER_KEY: &str = "HOOKWRIGHT_FROM_MASTER_KEY";
 
 fn command() -> Command {
     let flags = SETTINGS.iter().map(|setting| {
@@ -72,10 +74,33 @@ fn command() -> Command {
             Command::new("rotate-key")
                 .about("Seal all secrets with a new master key (the server must be stopped)"),
         )
+        .subcommand(migrate_store())
+        .subcommand(
+            Command::new("nodes").about("Show the nodes that share a store, and what they own"),
+        )
         .subcommand(
             Command::new("health")
                 .about("Ask a running server whether it is well")
                 .arg(Arg::new("url").value_name("URL").help("Where it is [as configured]")),
+        )
+}
+
+fn migrate_store() -> Command {
+    let place = |name: &'static str| Arg::new(name).long(name).value_name("STORE").required(true);
+    Command::new("migrate-store")
+        .about(
+            "Copy everything into another store, an empty one; all its servers must be stopped. What \
+             was interrupted goes on when it is run again",
+        )
+        .arg(place("from").help("sqlite:DIR (a data directory), or postgres://…"))
+        .arg(place("to").help("The same"))
+        .arg(
+            Arg::new("from-master-key")
+                .long("from-master-key")
+                .value_name("KEY")
+                .env(FROM_MASTER_KEY)
+                .hide_env_values(true)
+                .help("The key that `--from` is sealed with [its own, or the configured one]"),
         )
 }
 
@@ -104,6 +129,11 @@ pub fn run() -> anyhow::Result<ExitCode> {
         }
         "check" => commands::store::check(&config),
         "rotate-key" => commands::store::rotate_key(&config),
+        "migrate-store" => {
+            let place = |key| text(key).with_context(|| format!("--{key} is required"));
+            commands::migrate::run(&config, place("from")?, place("to")?, text("from-master-key"))
+        }
+        "nodes" => commands::nodes::run(&config),
         "health" => commands::health::run(&config, text("url")),
         other => anyhow::bail!("there is no command `{other}`"),
     }

@@ -1,23 +1,21 @@
 //! The one place where real time and real chance come from.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use domain::{
     clock::{Clock, Timestamp},
     entropy::Entropy,
 };
 use rand::RngCore;
+use rustix::time::{ClockId, clock_gettime};
 
 /// The clocks of the operating system.
-pub struct SystemClock {
-    started: Instant,
-}
+pub struct SystemClock;
 
 impl SystemClock {
-    /// Starts its monotonic part now.
-    #[expect(clippy::disallowed_methods, reason = "this is the real clock")]
+    /// The clocks of the operating system.
     pub fn new() -> Self {
-        Self { started: Instant::now() }
+        Self
     }
 }
 
@@ -28,9 +26,17 @@ impl Clock for SystemClock {
         Timestamp::EPOCH.plus(since)
     }
 
+    /// Runs on while the machine sleeps: whoever held a lease before must know that it is over.
     fn monotonic(&self) -> Duration {
-        self.started.elapsed()
+        let time = clock_gettime(ClockId::Boottime);
+        let secs = u64::try_from(time.tv_sec).unwrap_or(0);
+        Duration::new(secs, u32::try_from(time.tv_nsec).unwrap_or(0))
     }
+}
+
+/// How this machine is called.
+pub fn machine_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// A cryptographic generator per thread, seeded by the operating system.

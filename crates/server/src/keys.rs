@@ -13,7 +13,7 @@ use store_embedded::DATABASE_FILE;
 use crate::{config::Config, private_file, weak_secret};
 
 /// The generated master key, in the data directory.
-const MASTER_KEY_FILE: &str = "master.key";
+pub const MASTER_KEY_FILE: &str = "master.key";
 
 /// The key that tokens are signed and verified with. Refuses an empty, short or known secret.
 pub fn jwt_keys(config: &Config) -> anyhow::Result<Keys> {

@@ -11,9 +11,9 @@ use domain::{
     retry::RetryTiming, window::WindowBounds,
 };
 use publish::{Catalogues, PublishOptions, Publisher};
-use store_embedded::{DATABASE_FILE, DirectoryLock, EmbeddedOptions, EmbeddedStore, Ports};
 
 use crate::{
+    backend::Backend,
     config::Config,
     control,
     env::{SystemClock, SystemEntropy},
@@ -29,7 +29,8 @@ pub struct House {
     pub engine: Arc<Engine>,
     /// Answers.
     pub api: Api,
-    store: Arc<EmbeddedStore>,
+    state: ApiState,
+    backend: Backend,
     destination: Arc<HttpDestination>,
     publisher: Arc<Publisher>,
 }
@@ -37,58 +38,17 @@ pub struct House {
 impl House {
     /// Sets the engine going, and listens for commands.
     pub fn start(&self, config: &Config) {
-        control::listen(&config.data_dir, self.store.clone());
+        if let Backend::Embedded(store) = &self.backend {
+            control::listen(&config.data_dir, store.clone());
+        }
         let destination = self.destination.clone();
         dispatch::spawn::spawn("destinations.sweep", async move { destination.run().await });
+        let (state, engine) = (self.state.clone(), self.engine.clone());
+        dispatch::spawn::spawn("server.revocations", async move {
+            state.watch_revocations(engine.revocations()).await;
+        });
         self.engine.start(self.publisher.clone());
     }
-}
-
-/// Opens the store of a data directory, making what is not there yet.
-fn open_or_make_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<EmbeddedStore> {
-    let lock = DirectoryLock::take(&config.data_dir).context("`data_dir`")?;
-    keys::ensure_master_key(config, &SystemEntropy)?;
-    open_store(config, lock, clock)
-}
-
-/// Takes a data directory that has a database. A command must not make one where there is none:
-/// a mistyped `data_dir` would look as if all were well.
-pub fn take_existing(config: &Config) -> anyhow::Result<DirectoryLock> {
-    anyhow::ensure!(
-        config.data_dir.join(DATABASE_FILE).exists(),
-        "`data_dir`: there is no {DATABASE_FILE} in {}",
-        config.data_dir.display()
-    );
-    Ok(DirectoryLock::take(&config.data_dir)?)
-}
-
-/// Opens the store of a data directory that was taken and has a master key.
-pub fn open_store(
-    config: &Config,
-    lock: DirectoryLock,
-    clock: Arc<dyn Clock>,
-) -> anyhow::Result<EmbeddedStore> {
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let mib = 1024 * 1024;
-    let options = EmbeddedOptions {
-        cache_mib: config.store_cache_mib,
-        low_water_bytes: config.disk_low_water_mib * mib,
-        low_water_percent: config.disk_low_water_percent,
-        ballast_bytes: config.disk_reserve_mib * mib,
-        ..EmbeddedOptions::new(&config.data_dir)
-    };
-    let ports = Ports {
-        vault: Arc::new(keys::vault(config, &entropy)?),
-        clock,
-        entropy,
-        free_space: Arc::new(store_embedded::disk_space),
-        on_fatal: Arc::new(|why| {
-            // What is on the disk is not known any more: only a fresh start can find out.
-            eprintln!("hookwright: {why}: ending, to recover at the next start");
-            std::process::abort();
-        }),
-    };
-    Ok(EmbeddedStore::open_locked(lock, &options, ports)?)
 }
 
 /// A token of an organization.
@@ -112,7 +72,8 @@ pub fn organization_token(
 pub async fn build(config: &Config) -> anyhow::Result<House> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let store = Arc::new(open_or_make_store(config, clock.clone())?);
+    let backend = Backend::open_or_make(config, clock.clone()).await?;
+    let store = backend.store();
     let catalogues = Arc::new(Catalogues::new(store.clone(), CATALOGUE_APPLICATIONS));
     let resolver = Arc::new(HickoryResolver::from_system()?);
     let destination =
@@ -125,6 +86,8 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
         entropy: entropy.clone(),
         options: dispatch_options(config),
     });
+    // Where nodes share a store, all go by its clock.
+    let clock = engine.clock();
     let publisher = Arc::new(Publisher::new(
         store.clone(),
         catalogues,
@@ -149,10 +112,14 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
         idempotency_ttl: config.idempotency_ttl,
         #[cfg(feature = "otlp")]
         adopt: config.otlp_endpoint.is_some().then_some(crate::traces::adopt as api::Adopt),
+        ready: {
+            let engine = engine.clone();
+            Arc::new(move || engine.ready())
+        },
         ..ApiOptions::new(keys::jwt_keys(config)?)
     };
     let state = ApiState::new(store.clone(), publisher.clone(), clock, entropy, options).await?;
-    Ok(House { engine, api: api::router(state), store, destination, publisher })
+    Ok(House { engine, api: api::router(state.clone()), state, backend, destination, publisher })
 }
 
 fn http_options(config: &Config) -> anyhow::Result<HttpOptions> {

@@ -3,6 +3,8 @@
 pub mod config;
 pub mod dev;
 pub mod health;
+pub mod migrate;
 pub mod serve;
+pub mod nodes;
 pub mod store;
 pub mod token;

@@ -1,24 +1,28 @@
-//! Commands on the data directory: `backup`, `check`, `rotate-key`.
+//! Commands on what is stored: `backup`, `check`, `rotate-key`.
 
 use std::{path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
-use store::Housekeeping;
-use store_embedded::EmbeddedStore;
 
 use crate::{
+    backend::{self, Backend},
     config::Config,
     control,
     env::{SystemClock, SystemEntropy},
-    keys, serve, wiring,
+    keys, serve,
 };
 
 /// Writes a consistent copy of the database to a new file, beside a running server or not.
 pub fn backup(config: &Config, to: &Path) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(!to.exists(), "{} exists already: name a new file", to.display());
+    anyhow::ensure!(
+        config.store.is_none(),
+        "what is in PostgreSQL is backed up by PostgreSQL's own tools (pg_basebackup, pg_dump)"
+    );
     serve::runtime(1)?.block_on(async {
         if !control::ask_backup(&config.data_dir, to).await? {
-            open(config)?.backup(to).await?;
+            let lock = backend::take_existing(config)?;
+            backend::open_embedded(config, lock, Arc::new(SystemClock::new()))?.backup(to).await?;
         }
         anyhow::Ok(())
     })?;
@@ -28,10 +32,12 @@ pub fn backup(config: &Config, to: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Checks a data directory; fails if anything is wrong with it.
+/// Checks what is stored; fails if anything is wrong with it.
 pub fn check(config: &Config) -> anyhow::Result<ExitCode> {
-    let store = open(config)?;
-    let report = serve::runtime(1)?.block_on(store.check())?;
+    let report = serve::runtime(1)?.block_on(async {
+        let backend = Backend::open(config, Arc::new(SystemClock::new())).await?;
+        anyhow::Ok(backend.store().check().await?)
+    })?;
     for fact in &report.facts {
         println!("{fact}");
     }
@@ -48,18 +54,20 @@ pub fn check(config: &Config) -> anyhow::Result<ExitCode> {
 /// Seals everything with a new master key. What is interrupted goes on when it is run again: until
 /// the end both keys open.
 pub fn rotate_key(config: &Config) -> anyhow::Result<ExitCode> {
-    // Before the key file is touched: a server that runs has read it.
-    let lock = wiring::take_existing(config)?;
     let configured = config.master_key.is_some();
+    anyhow::ensure!(
+        !configured || config.old_master_key.is_some(),
+        "give the present key as `old_master_key` and the new one as `master_key`"
+    );
+    if config.store.is_some() {
+        return rotate_shared_key(config);
+    }
+    // Before the key file is touched: a server that runs has read it.
+    let lock = backend::take_existing(config)?;
     if !configured {
         keys::add_master_key(config, &SystemEntropy)?;
-    } else {
-        anyhow::ensure!(
-            config.old_master_key.is_some(),
-            "give the present key as `old_master_key` and the new one as `master_key`"
-        );
     }
-    let store = wiring::open_store(config, lock, Arc::new(SystemClock::new()))?;
+    let store = backend::open_embedded(config, lock, Arc::new(SystemClock::new()))?;
     let sealed = serve::runtime(1)?.block_on(store.reseal())?;
     if configured {
         println!("{sealed} secrets sealed anew; `old_master_key` can go from the configuration");
@@ -71,7 +79,19 @@ pub fn rotate_key(config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(config: &Config) -> anyhow::Result<EmbeddedStore> {
-    let lock = wiring::take_existing(config)?;
-    wiring::open_store(config, lock, Arc::new(SystemClock::new()))
+/// The nodes of a shared store all have to know both keys before: so both are configured.
+fn rotate_shared_key(config: &Config) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(
+        config.master_key.is_some(),
+        "nodes that share a store take their keys from the configuration: give the present key as \
+         `old_master_key` and the new one as `master_key`, on all nodes, and run this afterwards"
+    );
+    let sealed = serve::runtime(1)?.block_on(async {
+        match Backend::open(config, Arc::new(SystemClock::new())).await? {
+            Backend::Postgres(store) => Ok(store.reseal().await?),
+            Backend::Embedded(_) => anyhow::bail!("`store` is not a shared one"),
+        }
+    })?;
+    println!("{sealed} secrets sealed anew; `old_master_key` can go from the configuration");
+    Ok(ExitCode::SUCCESS)
 }

@@ -99,8 +99,14 @@ settings! {
     listen: SocketAddr = "127.0.0.1:8071";
     /// Where `/metrics` is served for Prometheus; `none` for not at all.
     metrics_listen: Option<SocketAddr> = "127.0.0.1:8072";
-    /// Where everything is kept.
+    /// Where everything is kept, unless it is in PostgreSQL; the generated master key is here too.
     data_dir: PathBuf = "./hookwright-data";
+    /// The PostgreSQL database that any number of nodes share: `postgres://user:password@host/database`; `none`: one node, which keeps everything in files.
+    store: Option<String> = "none", secret;
+    /// Connections to PostgreSQL for reading and for the catalogue; a node has six more.
+    store_connections: usize = "8", "1" to "1000";
+    /// How this node is called where several share a store; empty: as its machine.
+    node_name: String = "";
     /// How the outside reaches this server, for links in answers; `none`: as it listens.
     public_url: Option<Url> = "none";
     /// `human` or `json`.
