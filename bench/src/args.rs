@@ -20,8 +20,9 @@ pub enum Mode {
     Limits,
     /// Messages with a `deliverAt`: how late they arrive.
     Scheduled,
-    /// Fixed rate until standard input closes; repeats a message, with its idempotency key, until
-    /// the server acknowledges it. For servers that are killed meanwhile.
+    /// Fixed rate until standard input closes; repeats a message, with its idempotency key, at one
+    /// server after the other until it is acknowledged. For servers that are killed meanwhile. Each
+    /// line of standard input is a mark: the report says what came when after it.
     Survive,
 }
 
@@ -32,9 +33,10 @@ pub struct Args {
     /// What is measured.
     #[arg(value_enum, value_name = "MODE")]
     pub kind: Mode,
-    /// Where the server listens.
-    #[arg(long, default_value = "http://127.0.0.1:8071")]
-    pub base: String,
+    /// Where the servers listen (repeatable, or separated by commas). The connections are spread over
+    /// them.
+    #[arg(long = "base", value_delimiter = ',', default_value = "http://127.0.0.1:8071")]
+    pub bases: Vec<String>,
     /// Bearer token of an organization.
     #[arg(long, default_value = "")]
     pub token: String,
@@ -74,7 +76,8 @@ pub struct Args {
     /// Behaviour of the dead ones: hang | 500 | refuse | slow<ms>.
     #[arg(long, default_value = "hang")]
     pub dead_mode: String,
-    /// Behaviour of the healthy ones: ok | slow<ms> | flaky (fails each first try).
+    /// Behaviour of the healthy ones: ok | slow<ms> | flaky or flaky<ms> (fails each first try,
+    /// after so long).
     #[arg(long, default_value = "ok")]
     pub mode: String,
     /// Seconds that receivers stay down after the last message was sent (backlog).
@@ -87,6 +90,9 @@ pub struct Args {
     /// Messages sent and drained before measuring.
     #[arg(long, default_value_t = 0)]
     pub warmup: usize,
+    /// Seconds to wait for an answer.
+    #[arg(long, default_value_t = 60.0)]
+    pub timeout: f64,
     /// Seconds to wait for the last delivery.
     #[arg(long, default_value_t = 60.0)]
     pub drain: f64,

@@ -12,6 +12,7 @@ mod args;
 mod client;
 mod cpu;
 mod hist;
+mod marks;
 mod modes;
 mod payload;
 mod probe;

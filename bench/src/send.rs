@@ -1,6 +1,6 @@
 //! Sending a run's messages.
 use crate::{
-    client::{Conn, Target},
+    client::{self, Conn, Target},
     hist::Hist,
     payload::{self, Payloads},
     run::Run,
@@ -50,21 +50,35 @@ pub struct Sent {
     /// When each tenth of the messages was acknowledged, in µs since the run's start.
     tenths_us: [AtomicU64; 10],
     errors: Mutex<BTreeMap<String, u64>>,
+    /// Requests that were not acknowledged, by their status or by the want of one.
+    unwelcome: Mutex<BTreeMap<String, u64>>,
 }
 
-/// The answer to one request, as far as the sender cares.
+/// What came of one request, as far as the sender cares.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Answer {
+enum Outcome {
     Accepted,
-    /// No answer, or 5xx: a repeat may succeed.
+    /// No answer, 5xx or 429: a repeat may succeed.
     Retryable,
     Refused,
 }
 
 impl Sent {
-    fn error(&self, what: String) {
-        let mut errors = self.errors.lock().expect("no holder of this lock panics");
-        *errors.entry(what).or_insert(0) += 1;
+    fn failed(&self, answer: String, what: String) {
+        for (counts, key) in [(&self.unwelcome, answer), (&self.errors, what)] {
+            let mut counts = counts.lock().expect("no holder of this lock panics");
+            *counts.entry(key).or_insert(0) += 1;
+        }
+    }
+
+    /// A status that does not acknowledge.
+    fn refused(&self, answer: &client::Answer) -> Outcome {
+        let status = answer.status;
+        let again = status >= 500 || status == 429;
+        let told = if again && !answer.retry_after { " without retry-after" } else { "" };
+        let text: String = String::from_utf8_lossy(&answer.body).chars().take(160).collect();
+        self.failed(format!("{status}{told}"), format!("HTTP {status} {text}"));
+        if again { Outcome::Retryable } else { Outcome::Refused }
     }
 
     /// Messages acknowledged per second in each tenth of a run of `n`, as far as it came: whether
@@ -77,6 +91,14 @@ impl Sent {
             (n as f64 / 10.0 * 1e6 / us as f64).round()
         })
         .collect()
+    }
+
+    /// Requests by what was answered: the status (and whether a retry was asked for without saying
+    /// when), or `none`.
+    pub fn answers(&self) -> BTreeMap<String, u64> {
+        let mut all = self.unwelcome.lock().expect("no holder of this lock panics").clone();
+        all.insert("acknowledged".into(), self.ok.load(Relaxed));
+        all
     }
 
     /// Failed requests by what was wrong.
@@ -92,7 +114,7 @@ impl Plan {
     }
 
     /// Sends until the run's messages are used up or `stop` becomes true, and repeats each
-    /// message until it is acknowledged or refused.
+    /// message, at the next server, until it is acknowledged or refused.
     pub async fn send_until(
         self: &Arc<Self>,
         run: &Arc<Run>,
@@ -110,10 +132,13 @@ impl Plan {
     ) {
         let next = Arc::new(AtomicUsize::new(0));
         let mut workers = tokio::task::JoinSet::new();
-        for _ in 0..self.conns {
+        for number in 0..self.conns {
             let (plan, run, sent) = (self.clone(), run.clone(), sent.clone());
             let (next, stop) = (next.clone(), stop.clone());
-            workers.spawn(async move { plan.worker(&run, &sent, &next, stop.as_ref()).await });
+            let mut conn = Conn::new(&plan.target, number);
+            workers.spawn(async move {
+                plan.worker(&run, &sent, &mut conn, &next, stop.as_ref()).await;
+            });
         }
         while workers.join_next().await.is_some() {}
     }
@@ -122,10 +147,10 @@ impl Plan {
         &self,
         run: &Run,
         sent: &Sent,
+        conn: &mut Conn,
         next: &AtomicUsize,
         stop: Option<&watch::Receiver<bool>>,
     ) {
-        let mut conn = Conn::new(&self.target);
         let stopped = || stop.is_some_and(|stop| *stop.borrow());
         while !stopped() {
             let i = next.fetch_add(1, Relaxed);
@@ -140,12 +165,15 @@ impl Plan {
                     due
                 }
             };
-            while self.post(run, sent, &mut conn, i, start, None).await == Answer::Retryable
+            while self.post(run, sent, conn, i, start, None).await == Outcome::Retryable
                 && stop.is_some()
                 && !stopped()
             {
+                conn.turn();
                 tokio::time::sleep(REPEAT_AFTER).await;
             }
+            // Whatever it is about that server, it may be over.
+            conn.go_home();
         }
     }
 
@@ -174,7 +202,7 @@ impl Plan {
         i: usize,
         start_us: u64,
         deliver_at: Option<jiff::Timestamp>,
-    ) -> Answer {
+    ) -> Outcome {
         let body: Bytes = if self.bare {
             self.payloads.payload(run.id, i).into()
         } else {
@@ -183,27 +211,24 @@ impl Plan {
         let key = self.keyed.then(|| payload::idempotency_key(run.id, i));
         run.sent(i, start_us);
         let route = &self.routes[i % self.routes.len()];
-        match conn.send(Method::POST, route, body, key.as_deref()).await {
-            Ok((status, _)) if status == if self.bare { 200 } else { 202 } => {
-                let now = run.now_us();
-                sent.ack.record(now.saturating_sub(start_us));
-                let ok = sent.ok.fetch_add(1, Relaxed) as usize + 1;
-                sent.last_ack_us.fetch_max(now, Relaxed);
-                if (ok * 10).is_multiple_of(run.len()) {
-                    sent.tenths_us[ok * 10 / run.len() - 1].store(now, Relaxed);
-                }
-                run.accepted(i);
-                Answer::Accepted
-            }
-            Ok((status, body)) => {
-                let text: String = String::from_utf8_lossy(&body).chars().take(160).collect();
-                sent.error(format!("HTTP {status} {text}"));
-                if status >= 500 { Answer::Retryable } else { Answer::Refused }
-            }
+        let answer = match conn.send(Method::POST, route, body, key.as_deref()).await {
+            Ok(answer) => answer,
             Err(e) => {
-                sent.error(format!("{e:#}"));
-                Answer::Retryable
+                sent.failed("none".into(), format!("{e:#}"));
+                return Outcome::Retryable;
             }
+        };
+        if answer.status != if self.bare { 200 } else { 202 } {
+            return sent.refused(&answer);
         }
+        let now = run.now_us();
+        sent.ack.record(now.saturating_sub(start_us));
+        let ok = sent.ok.fetch_add(1, Relaxed) as usize + 1;
+        sent.last_ack_us.fetch_max(now, Relaxed);
+        if (ok * 10).is_multiple_of(run.len()) {
+            sent.tenths_us[ok * 10 / run.len() - 1].store(now, Relaxed);
+        }
+        run.accepted(i, now);
+        Outcome::Accepted
     }
 }

@@ -13,7 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// The instrument, ready to measure.
@@ -50,11 +50,10 @@ impl Bench {
         let refuse = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let receiver = Arc::new(Receiver::default());
         tokio::spawn(receiver.clone().serve(listener));
-        let base = match args.kind {
-            Mode::Nop => format!("http://127.0.0.1:{port}"),
-            _ => args.base.clone(),
-        };
-        let target = Target::parse(&base, &args.token)?;
+        let itself = [format!("http://127.0.0.1:{port}")];
+        let bases = if args.kind == Mode::Nop { &itself[..] } else { &args.bases };
+        let timeout = Duration::from_secs_f64(args.timeout);
+        let target = Target::parse(bases, &args.token, timeout)?;
         // Ids differ between runs of the program, so that late retries of an earlier one do
         // not count.
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).context("clock before 1970")?;

@@ -26,7 +26,7 @@ pub struct Setting {
     pub rate: Option<f64>,
     /// Fraction of endpoints that are dead.
     pub dead: f64,
-    /// Keep the time of every arrival.
+    /// Keep every arrival.
     pub keep_times: bool,
 }
 
@@ -84,7 +84,7 @@ pub async fn measure(
     act: impl AsyncFnOnce(&Stage) -> Result<Value>,
 ) -> Result<Value> {
     let args = &bench.args;
-    let mut admin = Conn::new(&bench.target);
+    let mut admin = Conn::new(&bench.target, 0);
     let field = bench.create(&mut admin, setting.dead).await?;
     let plan = |rate| {
         Arc::new(Plan {
@@ -147,6 +147,7 @@ fn report(
         "apps": args.apps, "endpoints": args.endpoints, "idempotency": args.idempotency,
         "dead": dead.iter().filter(|d| **d).count(), "dead_mode": args.dead_mode,
         "accepted": accepted,
+        "answers": sent.answers(),
         "errors": sent.errors(),
         "send_s": send_s,
         "accepted_per_s": per_s(accepted, send_s),

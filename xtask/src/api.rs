@@ -30,6 +30,33 @@ impl Api {
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
+    /// Sends a request as whoever has this token; status and JSON answer, null if there is none.
+    pub fn call_as(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(u16, Value)> {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json");
+        let sent = match body {
+            Some(body) => self.agent.run(request.body(body.to_string())?),
+            None => self.agent.run(request.body(())?),
+        };
+        let mut answer = sent.with_context(|| format!("{method} {path}"))?;
+        let text = answer.body_mut().read_to_string()?;
+        Ok((answer.status().as_u16(), serde_json::from_str(&text).unwrap_or_default()))
+    }
+
+    /// The same as ourselves.
+    pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
+        self.call_as(&self.token, method, path, body)
+    }
+
     /// Posts JSON and reads the JSON answer; anything but 2xx is an error.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let mut answer = self

@@ -16,11 +16,13 @@ struct Allowed {
 const DOMAIN: &str = "hookwright-domain";
 const STORE: &str = "hookwright-store";
 const STORE_MEMORY: &str = "hookwright-store-memory";
+const STORE_POSTGRES: &str = "hookwright-store-postgres";
 const STORE_EMBEDDED: &str = "hookwright-store-embedded";
 const PUBLISH: &str = "hookwright-publish";
 const DESTINATIONS: &str = "hookwright-destinations";
 const DISPATCH: &str = "hookwright-dispatch";
 const API: &str = "hookwright-api";
+const POSTGRES_CLUSTER: &str = "hookwright-postgres-cluster";
 const SERVER: &str = "hookwright";
 const BENCH: &str = "hookwright-bench";
 const XTASK: &str = "xtask";
@@ -30,17 +32,32 @@ const ALLOWED: &[Allowed] = &[
     Allowed { package: STORE, normal: &[DOMAIN], dev: &[] },
     Allowed { package: STORE_MEMORY, normal: &[STORE, DOMAIN], dev: &[] },
     Allowed { package: STORE_EMBEDDED, normal: &[STORE, DOMAIN], dev: &[] },
+    Allowed {
+        package: STORE_POSTGRES,
+        normal: &[STORE, DOMAIN],
+        dev: &[STORE_EMBEDDED, POSTGRES_CLUSTER],
+    },
     Allowed { package: DESTINATIONS, normal: &[DOMAIN], dev: &[] },
     Allowed { package: PUBLISH, normal: &[STORE, DOMAIN], dev: &[STORE_MEMORY] },
     Allowed { package: DISPATCH, normal: &[PUBLISH, STORE, DOMAIN], dev: &[STORE_MEMORY] },
     Allowed { package: API, normal: &[PUBLISH, STORE, DOMAIN], dev: &[STORE_MEMORY] },
     Allowed {
         package: SERVER,
-        normal: &[API, DISPATCH, PUBLISH, DESTINATIONS, STORE_EMBEDDED, STORE, DOMAIN],
-        dev: &[STORE_MEMORY],
+        normal: &[
+            API,
+            DISPATCH,
+            PUBLISH,
+            DESTINATIONS,
+            STORE_EMBEDDED,
+            STORE_POSTGRES,
+            STORE,
+            DOMAIN,
+        ],
+        dev: &[STORE_MEMORY, POSTGRES_CLUSTER],
     },
+    Allowed { package: POSTGRES_CLUSTER, normal: &[], dev: &[] },
     Allowed { package: BENCH, normal: &[], dev: &[] },
-    Allowed { package: XTASK, normal: &[], dev: &[] },
+    Allowed { package: XTASK, normal: &[POSTGRES_CLUSTER], dev: &[] },
 ];
 
 /// Checks the workspace.

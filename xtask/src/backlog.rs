@@ -1,10 +1,13 @@
 //! A huge backlog of overdue deliveries: what a restart costs, and what its neighbours notice.
+mod shared;
+
 use crate::{
     api::Api,
     goals::{
         Goal::{AtLeast, AtMost},
         Goals,
     },
+    load::Store,
     loadgen,
     receiver::Receiver,
     server::{self, Server},
@@ -22,35 +25,47 @@ pub struct Options {
     /// Overdue deliveries.
     #[arg(long, default_value_t = 1_000_000)]
     pub deliveries: usize,
+    /// Where everything is kept. With PostgreSQL it is looked at too what its tables cost then.
+    #[arg(long, value_enum, default_value_t)]
+    pub store: Store,
 }
 
 impl Default for Options {
     /// The short version in the test command.
     fn default() -> Self {
-        Self { deliveries: 20_000 }
+        Self { deliveries: 20_000, store: Store::Files }
     }
 }
+
+/// What the retries of the healthy neighbour, and of the dead, are to be.
+const SETTINGS: &str = "retry_schedule = [\"15s\", \"1h\", \"5h\"]\nretry_jitter = 0.0\n\
+                        disable_after = \"none\"";
 
 /// Once with all of it on one dead endpoint, once spread over 1,000.
 pub fn run(options: &Options) -> Result<()> {
     server::build()?;
-    let mut goals = Goals::new("backlog", options.deliveries >= 1_000_000);
-    // Both shapes make the same number of deliveries.
-    let one = format!("--n {}", options.deliveries);
-    let thousand = format!("--n {} --apps 10 --endpoints 100", options.deliveries / 100);
-    for (name, shape) in [("one dead endpoint", one), ("1,000 dead endpoints", thousand)] {
-        restart(&mut goals, name, &shape)?;
+    let full = options.deliveries >= 1_000_000;
+    if options.store == Store::Postgres {
+        return shared::run(options.deliveries, full);
+    }
+    let mut goals = Goals::new("backlog", full);
+    for (name, shape) in shapes(options.deliveries) {
+        let mut server = Server::new("backlog", SETTINGS)?;
+        server.start()?;
+        restart(&mut goals, name, &shape, server)?;
     }
     goals.finish()
 }
 
-fn restart(goals: &mut Goals, name: &str, shape: &str) -> Result<()> {
+/// Both make the same number of deliveries.
+fn shapes(deliveries: usize) -> [(&'static str, String); 2] {
+    let one = format!("--n {deliveries}");
+    let thousand = format!("--n {} --apps 10 --endpoints 100", deliveries / 100);
+    [("one dead endpoint", one), ("1,000 dead endpoints", thousand)]
+}
+
+fn restart(goals: &mut Goals, name: &str, shape: &str, mut server: Server) -> Result<()> {
     println!("backlog: {name}");
-    let mut server = Server::new(
-        "backlog",
-        "retry_schedule = [\"15s\", \"1h\", \"5h\"]\nretry_jitter = 0.0\ndisable_after = \"none\"",
-    )?;
-    server.start()?;
     let report = loadgen::run(
         &server,
         &format!("closed --c 64 {shape} --dead 1 --dead-mode refuse --keep --linger 0"),

@@ -47,6 +47,13 @@ impl Goals {
         self.add(name, measured, goal, false);
     }
 
+    /// A figure that is told and has no goal.
+    pub fn shown(&mut self, name: &str, measured: f64) {
+        let row = (name.to_owned(), plain(measured), String::new(), Verdict::NotJudged);
+        eprintln!("    {}: {}", row.0, row.1);
+        self.rows.push(row);
+    }
+
     /// Something that holds on any machine.
     pub fn promise(&mut self, name: &str, measured: f64, goal: Goal) {
         self.add(name, measured, goal, true);

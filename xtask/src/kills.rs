@@ -1,12 +1,13 @@
 //! The kill campaign: what a server that dies under load keeps of its promises.
 use crate::{
+    chance::Chance,
     disk_fault::{self, DiskFault},
     goals::{Goal::AtMost, Goals},
     loadgen::{self, number},
     server::{self, Server},
 };
 use anyhow::{Context, Result, ensure};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Where the server can be made to abort: before and after each step that makes work durable or
 /// visible. `hookwright` refuses a name that it does not know.
@@ -54,12 +55,7 @@ impl Default for Options {
 pub fn run(options: &Options) -> Result<()> {
     server::build()?;
     let disk = DiskFault::build()?;
-    let seed = match options.seed {
-        Some(seed) => seed,
-        None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64,
-    };
-    println!("kills: seed {seed} (repeat with --seed {seed})");
-    let mut chance = Chance(seed);
+    let mut chance = Chance::begin("kills", options.seed)?;
     let mut server = Server::new(
         "kills",
         &format!(
@@ -146,16 +142,4 @@ fn die(
         }
     };
     Ok((format!("SIGKILL, then {how}"), 2))
-}
-
-/// SplitMix64.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (x ^ (x >> 31)) % bound
-    }
 }

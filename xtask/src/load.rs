@@ -1,7 +1,9 @@
 //! The measurement campaign: how fast, how soon, and how well tenants are kept apart.
+mod shared;
+
 use crate::{
     goals::{
-        Goal::{AtLeast, AtMost},
+        Goal::{self, AtLeast, AtMost},
         Goals, median,
     },
     loadgen::{self, number},
@@ -17,39 +19,80 @@ pub struct Options {
     /// promises are judged.
     #[arg(long)]
     pub full: bool,
+    /// Where everything is kept. With PostgreSQL, which runs beside the servers, there are goals of
+    /// its own, and the figures of the others are shown only.
+    #[arg(long, value_enum, default_value_t)]
+    pub store: Store,
+}
+
+/// Where servers keep everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Store {
+    /// Files in a data directory.
+    #[default]
+    Files,
+    /// A PostgreSQL of this machine.
+    Postgres,
 }
 
 /// Runs the campaign against the release binary.
 pub fn run(options: &Options) -> Result<()> {
     server::build()?;
+    let full = options.full;
+    if options.store == Store::Postgres {
+        return shared::run(full);
+    }
     let mut server = Server::new("load", "")?;
     server.start()?;
-    let full = options.full;
-    let mut campaign = Campaign { server, goals: Goals::new("load", full), full };
+    let pids = vec![("server".to_owned(), server.pid()?)];
+    let goals = Goals::new("load", full);
+    let mut campaign = Campaign { servers: vec![server], pids, goals, full, store: Store::Files };
     campaign.throughput()?;
     campaign.latency()?;
-    campaign.fan_out()?;
-    campaign.isolation()?;
-    campaign.backlog()?;
-    campaign.limits()?;
-    if full {
-        campaign.scheduled()?;
-    }
-    let Campaign { server, goals, .. } = campaign;
+    campaign.others()?;
+    let Campaign { servers, goals, .. } = campaign;
     goals.finish()?;
-    server.discard()
+    servers.into_iter().try_for_each(Server::discard)
 }
 
 struct Campaign {
-    server: Server,
+    /// Messages are posted to the first one, unless said otherwise.
+    servers: Vec<Server>,
+    /// Whose CPU and memory is accounted for.
+    pids: Vec<(String, u32)>,
     goals: Goals,
     full: bool,
+    store: Store,
 }
 
 impl Campaign {
     fn loadgen(&mut self, arguments: &str) -> Result<Value> {
-        let report = loadgen::run(&self.server, arguments)?;
+        self.loadgen_over(1, arguments)
+    }
+
+    /// Load on so many of the servers.
+    fn loadgen_over(&mut self, servers: usize, arguments: &str) -> Result<Value> {
+        eprintln!("  loadgen {arguments}");
+        let servers: Vec<&Server> = self.servers.iter().take(servers).collect();
+        let report = loadgen::start_over(&servers, &self.pids, arguments)?.report()?;
         Ok(self.goals.keep(report))
+    }
+
+    /// A figure whose goal was set for files.
+    fn figure(&mut self, name: &str, measured: f64, goal: Goal) {
+        match self.store {
+            Store::Files => self.goals.figure(name, measured, goal),
+            Store::Postgres => self.goals.disturbed(name, measured, goal),
+        }
+    }
+
+    /// Everything but throughput and latency.
+    fn others(&mut self) -> Result<()> {
+        self.fan_out()?;
+        self.isolation()?;
+        self.backlog()?;
+        self.limits()?;
+        if self.full { self.scheduled() } else { Ok(()) }
     }
 
     /// Every acknowledged message arrived, and none was published twice.
@@ -89,7 +132,7 @@ impl Campaign {
     /// Request to arrival at a moderate rate; judged where the disk was quiet.
     fn latency(&mut self) -> Result<()> {
         let secs = self.pick(20, 5);
-        let probe = self.server.data_dir();
+        let probe = self.servers[0].data_dir();
         let report = self.loadgen(&format!(
             "open --rate 500 --secs {secs} --warmup 500 --probe-dir {}",
             probe.display()
@@ -119,11 +162,11 @@ impl Campaign {
             self.loadgen(&format!("fanout --endpoints 100 --in-flight 8 --n {n} --warmup 50"))?;
         self.complete("fan-out", &report)?;
         let rate = number(&report, "delivered_per_s")?;
-        self.goals.figure("1 → 100, 8 in flight: deliveries/s", rate, AtLeast(25_000.0));
+        self.figure("1 → 100, 8 in flight: deliveries/s", rate, AtLeast(25_000.0));
         let n = self.pick(300, 30);
         let report = self.loadgen(&format!("fanout --endpoints 100 --n {n} --warmup 10"))?;
         let last = number(&report, "complete/p50_ms")?;
-        self.goals.figure("1 → 100, one at a time: last arrival p50, ms", last, AtMost(8.0));
+        self.figure("1 → 100, one at a time: last arrival p50, ms", last, AtMost(8.0));
         Ok(())
     }
 
@@ -137,7 +180,7 @@ impl Campaign {
                 let name = format!("{rate}/s, {:.0} % of 50 hang", dead * 100.0);
                 self.complete(&name, &report["with_dead"])?;
                 let ratio = number(&report, "healthy_p99_ratio")?;
-                self.goals.figure(&format!("{name}: p99 ratio"), ratio, AtMost(1.5));
+                self.figure(&format!("{name}: p99 ratio"), ratio, AtMost(1.5));
             }
         }
         Ok(())
@@ -148,9 +191,9 @@ impl Campaign {
         let report = self.loadgen(&format!("backlog --n 2000 --down-secs {down}"))?;
         self.complete("receiver down and up", &report)?;
         let rate = number(&report, "extra/drain_per_s")?;
-        self.goals.figure("receiver up again: drained/s", rate, AtLeast(5000.0));
+        self.figure("receiver up again: drained/s", rate, AtLeast(5000.0));
         let first = number(&report, "extra/up_to_first_s")?;
-        self.goals.figure("receiver up again: first success, s", first, AtMost(30.0));
+        self.figure("receiver up again: first success, s", first, AtMost(30.0));
         Ok(())
     }
 
@@ -168,9 +211,9 @@ impl Campaign {
                 // the receiver bunches arrivals by as much as 20 ms.
                 let bound = 1.0 + (0.05f64.max(1.0 / f64::from(*rate)) + 0.02) / 10.0;
                 let most = number(&report, "extra/windows_10s/max_ratio")?;
-                self.goals.figure(&format!("{name}: most in 10 s, of it"), most, AtMost(bound));
+                self.figure(&format!("{name}: most in 10 s, of it"), most, AtMost(bound));
                 let least = number(&report, "extra/windows_10s/min_ratio")?;
-                self.goals.figure(&format!("{name}: least in 10 s, of it"), least, AtLeast(0.99));
+                self.figure(&format!("{name}: least in 10 s, of it"), least, AtLeast(0.99));
             }
         }
         Ok(())
@@ -181,7 +224,7 @@ impl Campaign {
         self.complete("scheduled", &report)?;
         self.goals.promise("scheduled: early", number(&report, "extra/early")?, AtMost(0.0));
         let late = number(&report, "extra/lateness/max_ms")?;
-        self.goals.figure("scheduled: latest, ms after its time", late, AtMost(1000.0));
+        self.figure("scheduled: latest, ms after its time", late, AtMost(1000.0));
         Ok(())
     }
 }

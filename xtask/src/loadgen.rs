@@ -3,7 +3,7 @@ use crate::{server::Server, shell};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     process::{Child, ChildStdout, Command, Stdio},
 };
 
@@ -15,10 +15,20 @@ pub struct Running {
 
 /// Starts it against `server`; `arguments` begin with the mode and are split at blanks.
 pub fn start(server: &Server, arguments: &str) -> Result<Running> {
-    let mut command = Command::new(shell::target().join("release/loadgen"));
-    command.args(arguments.split_whitespace());
-    command.args(["--base", &server.api.base, "--token", &server.api.token]);
-    command.args(["--pid", &format!("server={}", server.pid()?)]);
+    start_over(&[server], &[("server".to_owned(), server.pid()?)], arguments)
+}
+
+/// Starts it against several servers that share a store, and accounts for these processes.
+pub fn start_over(servers: &[&Server], pids: &[(String, u32)], arguments: &str) -> Result<Running> {
+    let token = &servers.first().context("there must be a server")?.api.token;
+    let mut command = Command::new(shell::built("loadgen"));
+    command.args(arguments.split_whitespace()).args(["--token", token]);
+    for server in servers {
+        command.args(["--base", &server.api.base]);
+    }
+    for (name, pid) in pids {
+        command.args(["--pid", &format!("{name}={pid}")]);
+    }
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().context("loadgen could not be started")?;
     let out = BufReader::new(child.stdout.take().context("its output is piped")?);
@@ -38,6 +48,12 @@ impl Running {
         self.out.read_line(&mut line)?;
         ensure!(line == "sending\n", "loadgen failed before it sent anything");
         Ok(())
+    }
+
+    /// Marks this moment (mode `survive`): the report says what came when after it.
+    pub fn mark(&mut self, name: &str) -> Result<()> {
+        let input = self.child.stdin.as_mut().context("its input is piped")?;
+        writeln!(input, "{name}").context("loadgen has ended")
     }
 
     /// Closes its input, waits for its end, and returns its report.

@@ -9,13 +9,21 @@
 mod api;
 mod arrows;
 mod backlog;
+mod chance;
+mod changes;
+mod database;
+mod deploy;
 mod disk_fault;
+mod failover;
+mod fleet;
 mod goals;
 mod kills;
 mod licences;
 mod load;
 mod loadgen;
+mod nodes;
 mod receiver;
+mod roll;
 mod sdk;
 mod server;
 mod shell;
@@ -40,6 +48,8 @@ enum Command {
     Arrows,
     /// Fails on any dependency whose licence `deny.toml` does not allow.
     Licences,
+    /// Linters of the Dockerfile and of `deploy/`, and whether those files agree.
+    Deploy,
     /// The official clients' full life against the release binary.
     Sdk,
     /// Throughput, latency, fan-out, isolation, limits: measured against the goals.
@@ -50,6 +60,14 @@ enum Command {
     Soak(soak::Options),
     /// Restarts over a huge backlog of overdue deliveries.
     Backlog(backlog::Options),
+    /// Nodes over one PostgreSQL that are killed, or stopped for longer than their lease.
+    Nodes(nodes::Options),
+    /// A PostgreSQL that is killed, restarted, replaced or out of reach under load.
+    Failover(failover::Options),
+    /// Whether what was changed through one node holds at once at the others.
+    Changes(changes::Options),
+    /// Nodes that are restarted one after the other, that join and leave, and limits meanwhile.
+    Roll(roll::Options),
 }
 
 fn main() -> ExitCode {
@@ -57,11 +75,16 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Arrows => arrows::run(),
         Command::Licences => licences::run(),
+        Command::Deploy => deploy::run(),
         Command::Sdk => sdk::run(),
         Command::Load(options) => load::run(&options),
         Command::Kills(options) => kills::run(&options),
         Command::Soak(options) => soak::run(&options),
         Command::Backlog(options) => backlog::run(&options),
+        Command::Nodes(options) => nodes::run(&options),
+        Command::Failover(options) => failover::run(&options),
+        Command::Changes(options) => changes::run(&options),
+        Command::Roll(options) => roll::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,11 +1,15 @@
 //! The release binary, as a process that is started, killed and asked.
+mod ports;
+mod signals;
+mod watch;
+
 use crate::{api::Api, shell};
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     ffi::OsString,
     fs,
-    net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
+    net::SocketAddr,
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -13,16 +17,29 @@ use std::{
 /// The longest that a start may take before it counts as failed.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
+/// Tokens of one server are good at all that share a store.
+const JWT_SECRET: &str = "a secret of the test, not of anybody";
+
+/// The nodes of one store share it.
+const MASTER_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
 /// Builds the server and the load generator as they are shipped.
 pub fn build() -> Result<()> {
-    let packages = ["build", "--release", "--locked", "-p", "hookwright", "-p", "hookwright-bench"];
-    shell::run(&mut shell::cargo(&packages))
+    let packages = ["-p", "hookwright", "-p", "hookwright-bench"];
+    let mut build = shell::cargo(&["build", "--profile", &shell::profile(), "--locked"]);
+    shell::run(build.args(packages))
 }
 
-/// One data directory with its configuration, and the process that serves it, if any.
+/// One configuration, and the process that serves with it, if any.
 pub struct Server {
+    /// How it is called.
+    pub name: String,
     dir: PathBuf,
     child: Option<Child>,
+    /// Where its metrics are, if it has any.
+    metrics: Option<SocketAddr>,
+    /// Whether it was stopped where it is.
+    paused: bool,
     /// How to reach it.
     pub api: Api,
 }
@@ -30,21 +47,39 @@ pub struct Server {
 impl Server {
     /// A fresh data directory under `target`, with `settings` (lines of TOML) beside the basics.
     pub fn new(name: &str, settings: &str) -> Result<Self> {
+        Self::make(name, None, settings)
+    }
+
+    /// A node of the PostgreSQL at `store`; one of them has a name only once.
+    pub fn over(name: &str, store: &str, node_name: &str, settings: &str) -> Result<Self> {
+        let metrics = ports::free_address()?;
+        let shared = format!(
+            "store = \"{store}\"\nnode_name = \"{node_name}\"\nmaster_key = \"{MASTER_KEY}\"\n"
+        );
+        let mut server =
+            Self::make(&format!("{name}-{node_name}"), Some(metrics), &(shared + settings))?;
+        node_name.clone_into(&mut server.name);
+        Ok(server)
+    }
+
+    fn make(name: &str, metrics: Option<SocketAddr>, settings: &str) -> Result<Self> {
         let dir = shell::target().join("xtask").join(format!("{name}-{}", std::process::id()));
         if dir.exists() {
             fs::remove_dir_all(&dir)?;
         }
         fs::create_dir_all(&dir)?;
-        let listen = free_address()?;
+        let listen = ports::free_address()?;
+        let metrics_listen = metrics.map_or("none".to_owned(), |address| address.to_string());
         let config = format!(
-            "listen = \"{listen}\"\nmetrics_listen = \"none\"\ndata_dir = \"{}\"\n\
-             jwt_secret = \"a secret of the test, not of anybody\"\n\
-             allow_addresses = [\"127.0.0.0/8\"]\nlog = \"warn\"\n{settings}\n",
+            "listen = \"{listen}\"\nmetrics_listen = \"{metrics_listen}\"\ndata_dir = \"{}\"\n\
+             jwt_secret = \"{JWT_SECRET}\"\nallow_addresses = [\"127.0.0.0/8\"]\n\
+             log = \"warn\"\n{settings}\n",
             dir.join("data").display()
         );
         fs::write(dir.join("hookwright.toml"), config)?;
-        let mut server =
-            Self { dir, child: None, api: Api::new(format!("http://{listen}"), String::new()) };
+        let api = Api::new(format!("http://{listen}"), String::new());
+        let name = name.to_owned();
+        let mut server = Self { name, dir, child: None, metrics, paused: false, api };
         server.api.token = shell::output(&mut server.command("token"))?.trim().to_owned();
         ensure!(!server.api.token.is_empty(), "`hookwright token` printed nothing");
         Ok(server)
@@ -58,7 +93,7 @@ impl Server {
     /// Its configuration is its file alone: settings in the environment of this process are not for
     /// it.
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(shell::target().join("release/hookwright"));
+        let mut command = Command::new(shell::built("hookwright"));
         for (name, _) in std::env::vars_os() {
             if name.as_encoded_bytes().starts_with(b"HOOKWRIGHT_") {
                 command.env_remove(name);
@@ -100,6 +135,16 @@ impl Server {
         self.child.as_ref().map(Child::id).context("the server is not running")
     }
 
+    /// Whether there is a process, that may be paused.
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Whether there is a process that is not paused.
+    pub fn is_awake(&self) -> bool {
+        self.is_running() && !self.paused
+    }
+
     /// How it ended, if it did.
     pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.as_mut().context("the server is not running")?.try_wait()?)
@@ -110,6 +155,7 @@ impl Server {
         let mut child = self.child.take().context("the server is not running")?;
         child.kill()?;
         child.wait()?;
+        self.paused = false;
         Ok(())
     }
 
@@ -126,44 +172,9 @@ impl Server {
         Ok(true)
     }
 
-    /// Waits until it has said `text` so many times, since it was made; false if not within `limit`.
-    pub fn wait_said(&self, text: &str, times: usize, limit: Duration) -> Result<bool> {
-        let until = Instant::now() + limit;
-        while self.said(text)? < times {
-            if Instant::now() > until {
-                return Ok(false);
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Ok(true)
-    }
-
-    /// How often it has said `text`.
-    pub fn said(&self, text: &str) -> Result<usize> {
-        Ok(fs::read_to_string(self.dir.join("log"))?.matches(text).count())
-    }
-
     /// Runs `hookwright check` over the data, the server being down.
     pub fn check(&self) -> Result<()> {
         shell::output(&mut self.command("check")).map(drop)
-    }
-
-    /// Resident memory in MiB, now.
-    pub fn rss_mib(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kib / 1024.0)
-    }
-
-    /// Open descriptors, now.
-    pub fn descriptors(&self) -> Result<usize> {
-        Ok(fs::read_dir(format!("/proc/{}/fd", self.pid()?))?.count())
-    }
-
-    /// Bytes of all files in the data directory, in MiB.
-    pub fn data_mib(&self) -> Result<f64> {
-        Ok(bytes_in(&self.data_dir())? as f64 / f64::from(1 << 20))
     }
 
     fn log_tail(&self) -> String {
@@ -175,7 +186,9 @@ impl Server {
     /// Kills it and takes its directory away. Not done when something failed, so that it can be
     /// looked at.
     pub fn discard(mut self) -> Result<()> {
-        self.kill()?;
+        if self.is_running() {
+            self.kill()?;
+        }
         fs::remove_dir_all(&self.dir)?;
         Ok(())
     }
@@ -189,23 +202,4 @@ impl Drop for Server {
             let _ = child.wait();
         }
     }
-}
-
-fn bytes_in(dir: &Path) -> Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        match entry.metadata() {
-            Ok(meta) if meta.is_dir() => bytes += bytes_in(&entry.path())?,
-            Ok(meta) => bytes += meta.len(),
-            // Taken away meanwhile.
-            Err(_) => {}
-        }
-    }
-    Ok(bytes)
-}
-
-/// A loopback address that was free a moment ago.
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

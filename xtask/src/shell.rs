@@ -18,6 +18,18 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
+/// How what is measured is built: as it is shipped, unless `HOOKWRIGHT_XTASK_PROFILE` names another
+/// profile. That is for trying a campaign; its figures say nothing then.
+pub fn profile() -> String {
+    std::env::var("HOOKWRIGHT_XTASK_PROFILE").unwrap_or_else(|_| "release".to_owned())
+}
+
+/// One of our programs, built.
+pub fn built(program: &str) -> PathBuf {
+    let profile = profile();
+    target().join(if profile == "dev" { "debug" } else { &profile }).join(program)
+}
+
 /// A `cargo` command in the workspace's root.
 pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

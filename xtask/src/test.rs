@@ -1,5 +1,9 @@
 //! Every test of the project, in the order in which they fail fastest.
-use crate::{arrows, backlog, kills, licences, load, sdk, shell, soak};
+use crate::{
+    arrows, backlog, changes, deploy, failover, kills, licences,
+    load::{self, Store::Postgres},
+    nodes, roll, sdk, shell, soak,
+};
 use anyhow::{Context, Result};
 use std::time::Instant;
 
@@ -22,6 +26,8 @@ pub enum Part {
     Arrows,
     /// Whether every dependency may be shipped.
     Licences,
+    /// Linters of the Dockerfile and of `deploy/`, and whether those files agree.
+    Deploy,
     /// Unit, integration and documentation tests.
     Code,
     /// The official clients against the release binary.
@@ -34,12 +40,25 @@ pub enum Part {
     Backlog,
     /// The soak, short.
     Soak,
+    /// The measurement campaign over PostgreSQL, short.
+    LoadPostgres,
+    /// The backlog campaign over PostgreSQL, short.
+    BacklogPostgres,
+    /// Nodes that die or fall silent, short.
+    Nodes,
+    /// A PostgreSQL that fails, short.
+    Failover,
+    /// Changes that hold at once at all nodes, short.
+    Changes,
+    /// Nodes that are restarted, join and leave, short.
+    Roll,
 }
 
-const ALL: [Part; 10] = [
+const ALL: [Part; 17] = [
     Part::Format,
     Part::Arrows,
     Part::Licences,
+    Part::Deploy,
     Part::Lint,
     Part::Code,
     Part::Sdk,
@@ -47,6 +66,12 @@ const ALL: [Part; 10] = [
     Part::Kills,
     Part::Backlog,
     Part::Soak,
+    Part::LoadPostgres,
+    Part::BacklogPostgres,
+    Part::Nodes,
+    Part::Failover,
+    Part::Changes,
+    Part::Roll,
 ];
 
 /// Runs the parts asked for, or all; stops at the first that fails.
@@ -71,12 +96,21 @@ fn one(part: Part) -> Result<()> {
         Part::Lint => lint(),
         Part::Arrows => arrows::run(),
         Part::Licences => licences::run(),
+        Part::Deploy => deploy::run(),
         Part::Code => code(),
         Part::Sdk => sdk::run(),
         Part::Load => load::run(&load::Options::default()),
         Part::Kills => kills::run(&kills::Options::default()),
         Part::Backlog => backlog::run(&backlog::Options::default()),
         Part::Soak => soak::run(&soak::Options::default()),
+        Part::LoadPostgres => load::run(&load::Options { store: Postgres, ..Default::default() }),
+        Part::BacklogPostgres => {
+            backlog::run(&backlog::Options { store: Postgres, ..Default::default() })
+        }
+        Part::Nodes => nodes::run(&nodes::Options::default()),
+        Part::Failover => failover::run(&failover::Options::default()),
+        Part::Changes => changes::run(&changes::Options::default()),
+        Part::Roll => roll::run(&roll::Options::default()),
     }
 }
 

@@ -27,11 +27,11 @@ pub async fn run(bench: &Bench) -> Result<Value> {
 async fn act(stage: &Stage<'_>) -> Result<Value> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut workers = tokio::task::JoinSet::new();
-    for _ in 0..stage.plan.conns {
+    for number in 0..stage.plan.conns {
         let (plan, run, sent) = (stage.plan.clone(), stage.run.clone(), stage.sent.clone());
         let (next, limit) = (next.clone(), stage.limit());
         workers.spawn(async move {
-            let mut conn = Conn::new(&plan.target);
+            let mut conn = Conn::new(&plan.target, number);
             loop {
                 let i = next.fetch_add(1, Relaxed);
                 if i >= run.len() {

@@ -30,27 +30,44 @@ fn limit_of(bench: &Bench) -> Result<f64> {
 
 async fn act(stage: &Stage<'_>) -> Result<Value> {
     let args = &stage.bench.args;
-    let shares = if args.app_limit.is_some() { args.apps } else { args.apps * args.endpoints };
-    let limit = limit_of(stage.bench)? * shares as f64;
+    let limit = limit_of(stage.bench)?;
     stage.send_all().await;
     stage.drain().await;
-    let times = stage.run.times_us.as_ref().context("the run keeps no times")?;
-    let mut times = times.lock().expect("no holder of this lock panics").clone();
-    times.sort_unstable();
-    let first = times.first().copied().context("nothing arrived")?;
-    let end = first + SECOND_US + (args.secs * 1e6) as u64;
-    // Too many is a fault from the first arrival on, too few only after the first second.
-    let ratios = |window_us| {
-        let all = ratios(&times, first, end, window_us, limit)?;
-        let later = ratios(&times, first + SECOND_US, end, window_us, limit)?;
-        Some(json!({ "min_ratio": later.0, "max_ratio": all.1 }))
+    let arrivals = stage.run.arrivals.as_ref().context("the run keeps no arrivals")?;
+    let arrivals = arrivals.lock().expect("no holder of this lock panics").clone();
+    // What has a limit of its own: an application, or an endpoint.
+    let endpoints = if args.app_limit.is_some() { args.endpoints } else { 1 };
+    let mut times = vec![Vec::new(); args.apps * args.endpoints / endpoints];
+    for kept in arrivals {
+        times[kept.endpoint as usize / endpoints].push(kept.at_us);
+    }
+    times.iter_mut().for_each(|times| times.sort_unstable());
+    let saturated_us = (args.secs * 1e6) as u64;
+    let of_all = |window_us| {
+        let each = times.iter().map(|times| extremes(times, saturated_us, window_us, limit));
+        let worst = each.reduce(|worst, one| {
+            let ((least, most), (min, max)) = (worst?, one?);
+            Some((min.min(least), max.max(most)))
+        });
+        worst.flatten().map(|(min, max)| json!({ "min_ratio": min, "max_ratio": max }))
     };
     Ok(json!({
         "limit_per_s": limit,
+        "limited": times.len(),
         "saturated_s": args.secs,
-        "windows_1s": ratios(SECOND_US),
-        "windows_10s": ratios(10 * SECOND_US),
+        "windows_1s": of_all(SECOND_US),
+        "windows_10s": of_all(10 * SECOND_US),
     }))
+}
+
+/// The worst windows of one limit. Too many is a fault from the first arrival on, too few only after
+/// the first second.
+fn extremes(times: &[u64], saturated_us: u64, window_us: u64, limit: f64) -> Option<(f64, f64)> {
+    let first = times.first()?;
+    let end = first + SECOND_US + saturated_us;
+    let all = ratios(times, *first, end, window_us, limit)?;
+    let later = ratios(times, first + SECOND_US, end, window_us, limit)?;
+    Some((later.0, all.1))
 }
 
 /// Smallest and largest count of arrivals in any window between `from` and `to`, as parts of what

@@ -22,7 +22,7 @@ pub async fn run(bench: &Bench) -> Result<Value> {
 async fn act(stage: &Stage<'_>) -> Result<Value> {
     let (run, args) = (&stage.run, &stage.bench.args);
     let epoch = Timestamp::now() - SignedDuration::try_from(run.t0.elapsed())?;
-    let mut conn = Conn::new(&stage.plan.target);
+    let mut conn = Conn::new(&stage.plan.target, 0);
     for i in 0..run.len() {
         let part = args.secs * i as f64 / run.len() as f64;
         let due = AHEAD + Duration::from_secs_f64(part);

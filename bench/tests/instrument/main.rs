@@ -6,7 +6,11 @@ mod fake;
 
 use fake::{Fake, Faults};
 use serde_json::Value;
-use std::process::{Command, Stdio};
+use std::{
+    io::Write,
+    net::TcpListener,
+    process::{Command, Stdio},
+};
 
 /// Runs the load generator against a fake server and returns its report.
 fn loadgen(faults: Faults, arguments: &str) -> Value {
@@ -118,25 +122,49 @@ fn a_server_without_a_limit_exceeds_it() {
     assert!((1.5..=2.1).contains(&ratio), "{ratio}");
 }
 
+/// Starts mode `survive`, writes marks, and returns the report once its input was closed, or once it
+/// ended by itself if it is to be kept open.
+fn survive(bases: &[&str], n: &str, marks: &str, keep_open: bool) -> Value {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_loadgen"))
+        .args(["survive", "--n", n, "--rate", "1000", "--c", "4", "--base", &bases.join(",")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("loadgen starts");
+    let mut open = child.stdin.take().expect("it is piped");
+    open.write_all(marks.as_bytes()).expect("it reads");
+    let open = keep_open.then_some(open);
+    let out = child.wait_with_output().expect("loadgen ends");
+    drop(open);
+    let text = String::from_utf8(out.stdout).expect("text");
+    serde_json::from_str(text.strip_prefix("sending\n").expect("a sign")).expect("a report")
+}
+
 #[test]
 fn messages_are_repeated_until_acknowledged_and_input_ends_the_sending() {
     let fake = Fake::start(Faults { refuse_first: 5, ..Faults::default() });
-    let survive = |n: &str, keep_open: bool| -> Value {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_loadgen"))
-            .args(["survive", "--n", n, "--rate", "1000", "--c", "4", "--base", &fake.base])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("loadgen starts");
-        let open = keep_open.then(|| child.stdin.take());
-        let out = child.wait_with_output().expect("loadgen ends");
-        drop(open);
-        let text = String::from_utf8(out.stdout).expect("text");
-        serde_json::from_str(text.strip_prefix("sending\n").expect("a sign")).expect("a report")
-    };
-    let report = survive("100", true);
+    let report = survive(&[&fake.base], "100", "begun\n", true);
     assert_eq!(count(&report, "accepted"), 100);
     assert_eq!(count(&report, "delivered"), 100);
     assert_eq!(count(&report["errors"], "HTTP 503 {}"), 5);
-    assert!(count(&survive("1000000", false), "accepted") < 100_000);
+    assert_eq!(count(&report["answers"], "503 without retry-after"), 5);
+    assert_eq!(count(&report["answers"], "acknowledged"), 100);
+    let mark = &report["extra"]["marks"][0];
+    assert_eq!(mark["name"], "begun");
+    for after in ["next_acknowledged_ms", "next_arrival_ms", "next_delivered_ms"] {
+        assert!(mark[after].as_f64().expect("it came") > 0.0, "{after}");
+    }
+    assert!(count(&survive(&[&fake.base], "1000000", "", false), "accepted") < 100_000);
+}
+
+#[test]
+fn what_one_server_does_not_take_another_one_gets() {
+    let fake = Fake::start(Faults::default());
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let report = survive(&[&fake.base, &format!("http://{nobody}")], "100", "", true);
+    assert_eq!(count(&report, "accepted"), 100);
+    assert_eq!(count(&report, "delivered"), 100);
+    let refused = count(&report["answers"], "none");
+    assert!((2..=100).contains(&refused), "two of the connections begin there: {refused}");
+    assert_eq!(fake.distinct_keys(), 100, "a repeat has the key of the first try");
 }
