@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use domain::{clock::Clock, entropy::Entropy};
-use store::Store;
+use store::{Store, Transfer};
 use store_embedded::{DATABASE_FILE, DirectoryLock, EmbeddedOptions, EmbeddedStore};
 use store_postgres::{PostgresOptions, PostgresStore};
 
@@ -32,11 +32,26 @@ impl Backend {
                 let _lock = DirectoryLock::take(&config.data_dir).context("`data_dir`")?;
                 keys::ensure_master_key(config, &SystemEntropy)?;
             }
-            return Self::open(config, clock).await;
+            return Self::open(config, clock).await?.whole().await;
         }
         let lock = DirectoryLock::take(&config.data_dir).context("`data_dir`")?;
         keys::ensure_master_key(config, &SystemEntropy)?;
-        Ok(Self::Embedded(Arc::new(open_embedded(config, lock, clock)?)))
+        Self::Embedded(Arc::new(open_embedded(config, lock, clock)?)).whole().await
+    }
+
+    /// Refuses a store into which another one is half moved: it would deliver what it has and go on
+    /// without the rest.
+    async fn whole(self) -> anyhow::Result<Self> {
+        let progress = match &self {
+            Self::Embedded(store) => store.progress().await?,
+            Self::Postgres(store) => store.progress().await?,
+        };
+        ensure!(
+            progress.is_none(),
+            "a move into this store was begun and is not done: run the same `hookwright \
+             migrate-store` again until it says that it is"
+        );
+        Ok(self)
     }
 
     /// Opens the configured store for a command, which must not make one where there is none: a
