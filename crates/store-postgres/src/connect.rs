@@ -80,12 +80,15 @@ impl Connector {
         })
     }
 
-    /// For connections that write by key alone: they never read a table from end to end, whatever is
-    /// known of its size.
+    /// For connections that find everything by its key: they never read a table from end to end, and have
+    /// one plan for each statement, whatever is known of the tables' sizes and however many rows it is
+    /// given. A plan that was right for a small table can hold everybody up when that has grown.
     pub(crate) fn by_key(&self) -> Self {
         let mut by_key = self.clone();
         let options = self.config.get_options().unwrap_or_default();
-        by_key.config.options(format!("{options} -c enable_seqscan=off"));
+        by_key.config.options(format!(
+            "{options} -c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
+        ));
         by_key
     }
 
