@@ -1,6 +1,9 @@
 //! Work that remains: lanes, and their due rows.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
 
 use async_trait::async_trait;
 use domain::{
@@ -131,22 +134,27 @@ fn delivery(row: &Row, lane: LaneKey) -> Result<Delivery> {
     })
 }
 
-/// Messages with their bodies.
+static MESSAGES: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "/* due */ SELECT {}, {} FROM message m {} WHERE m.org = $1 AND m.app = $2
+         AND m.id = ANY ($3)",
+        rows::MESSAGE,
+        rows::PAYLOAD,
+        rows::join_payload("AND p.expires_at BETWEEN $4 AND $5")
+    )
+});
+
+/// Messages with their bodies, which go when their deliveries are given up.
 async fn messages(
     conn: &Conn,
     lane: LaneKey,
     some: &[Delivery],
 ) -> Result<HashMap<MessageId, Arc<Message>>> {
     let ids: Vec<&[u8]> = some.iter().map(|delivery| delivery.message.raw().as_slice()).collect();
-    let sql = format!(
-        "/* due */ SELECT {}, {} FROM message m {} WHERE m.org = $1 AND m.app = $2
-         AND m.id = ANY ($3)",
-        rows::MESSAGE,
-        rows::PAYLOAD,
-        rows::JOIN_PAYLOAD
-    );
+    let expiry = || some.iter().map(|delivery| delivery.give_up_at.as_micros());
+    let (soonest, latest) = (expiry().min().unwrap_or(0), expiry().max().unwrap_or(0));
     let (org, app) = (lane.org.raw().as_slice(), lane.app.raw().as_slice());
-    let found = conn.query(&sql, &[&org, &app, &ids]).await?;
+    let found = conn.query(&MESSAGES, &[&org, &app, &ids, &soonest, &latest]).await?;
     let tenant = Tenant { org: lane.org, app: lane.app };
     let message = |row: &Row| {
         let message = rows::message_with_body(row, tenant)?;

@@ -150,12 +150,16 @@ pub(crate) const MESSAGE_COLUMNS: usize = 11;
 pub(crate) const PAYLOAD: &str = "p.codec, p.body";
 /// Joins the payload `p` of message `m`, if it is still there. An expired one is not, though its
 /// partition may not have been dropped yet. It is looked up for each message by the whole of its key: the
-/// planner, left alone, may look through all payloads of the application instead.
-pub(crate) const JOIN_PAYLOAD: &str = "LEFT JOIN LATERAL (SELECT p.codec, p.body, p.expires_at \
-    FROM payload p WHERE p.org = m.org AND p.app = m.app AND p.message = m.id \
-    AND p.expires_at = m.expires_at AND m.has_payload \
-    AND p.expires_at > coalesce((SELECT convert_from(value, 'UTF8')::bigint FROM meta \
-        WHERE name = 'payloads_swept'), 0) LIMIT 1) p ON true";
+/// planner, left alone, may look through all payloads of the application instead. `bounds` narrows
+/// `p.expires_at` by parameters: what lies outside is not even opened.
+pub(crate) fn join_payload(bounds: &str) -> String {
+    format!(
+        "LEFT JOIN LATERAL (SELECT p.codec, p.body FROM payload p WHERE p.org = m.org \
+         AND p.app = m.app AND p.message = m.id AND p.expires_at = m.expires_at AND m.has_payload \
+         AND p.expires_at > coalesce((SELECT convert_from(value, 'UTF8')::bigint FROM meta \
+             WHERE name = 'payloads_swept'), 0) {bounds} LIMIT 1) p ON true"
+    )
+}
 
 /// Reads [`MESSAGE`].
 pub(crate) fn message(row: &Row, tenant: Tenant) -> Result<Message> {

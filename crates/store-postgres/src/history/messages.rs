@@ -88,13 +88,13 @@ pub(super) async fn with_bodies(
              SELECT found.*, u.place, coalesce(sum(octet_length(found.body)) OVER (ORDER BY u.place
                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
              FROM unnest($3::bytea[]) WITH ORDINALITY AS u (id, place)
-             CROSS JOIN LATERAL (SELECT {}, {} FROM message m {} AND p.expires_at BETWEEN $6 AND $7
+             CROSS JOIN LATERAL (SELECT {}, {} FROM message m {}
                  WHERE m.org = $1 AND m.app = $2 AND m.id = u.id AND m.id BETWEEN $4 AND $5
                  LIMIT 1) found
          ) read WHERE before < $8 ORDER BY place",
         rows::MESSAGE,
         rows::PAYLOAD,
-        rows::JOIN_PAYLOAD
+        rows::join_payload("AND p.expires_at BETWEEN $6 AND $7")
     );
     let (org, app) = (tenant.org.raw().as_slice(), tenant.app.raw().as_slice());
     let left = i64::try_from(bounds.bytes_left()).map_err(Error::corrupt)?;

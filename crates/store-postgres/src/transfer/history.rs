@@ -34,7 +34,7 @@ pub(super) async fn messages(conn: &Conn, after: &Key, limits: Limits) -> Result
          ) read WHERE before < $5 ORDER BY org, app, id",
         rows::MESSAGE,
         rows::PAYLOAD,
-        rows::JOIN_PAYLOAD
+        rows::join_payload("")
     );
     let key = (after.part(0), after.part(1), after.part(2));
     let params: Params<'_> = &[&key.0, &key.1, &key.2, &limit(limits), &bytes(limits)];
