@@ -56,6 +56,8 @@ impl Engine {
     }
 
     async fn look_through(self: &Arc<Self>, shards: &ShardSet) {
+        // Seldom enough, each lane may as well read on from what is found.
+        let often = self.parts.store.is_shared();
         let mut after = None;
         while !*self.stopping.borrow() {
             match self.parts.store.lanes(shards, after, LANES).await {
@@ -64,7 +66,11 @@ impl Engine {
                     let more = heads.len() == LANES;
                     self.tell(|core, now| {
                         for head in heads {
-                            core.found_work(head, now);
+                            if often {
+                                core.found_work(head, now);
+                            } else {
+                                core.add_work(head, now);
+                            }
                         }
                     });
                     if !more {

@@ -84,22 +84,8 @@ impl Publisher {
     ) -> Result<Placed, PublishError> {
         let mut batch = Vec::with_capacity(some.len());
         let mut sent = Vec::with_capacity(some.len());
-        let mut made = Vec::new();
         for (at, draft) in some {
-            match check(&known.organization, &draft) {
-                Ok(()) => {
-                    let message =
-                        Arc::new(self.message(&known.application, &known.organization, &draft));
-                    made.push((at, draft, message));
-                }
-                Err(rejected) => request.refuse(known.exact, at, draft, rejected),
-            }
-        }
-        for (at, draft, message) in made {
-            match self
-                .route(&known.application, &known.organization, &message, &draft)
-                .ok_or(Rejected::NoSuchEndpoint)
-            {
+            match self.route_draft(known, &draft) {
                 Ok(new) => {
                     sent.push((at, draft, new.message.clone(), new.deliveries.clone()));
                     batch.push(new);

@@ -4,7 +4,7 @@ pub mod config;
 pub mod dev;
 pub mod health;
 pub mod migrate;
-pub mod serve;
 pub mod nodes;
+pub mod serve;
 pub mod store;
 pub mod token;

@@ -19,7 +19,8 @@ use store::{
 use super::{audit, organizations};
 use crate::{error::Result, rows, tasks, tx::Tx};
 
-pub(crate) const COLUMNS: &str = "a.no, a.version, a.id, a.uid, a.name, a.throttle_rate, a.metadata,
+pub(crate) const COLUMNS: &str =
+    "a.no, a.version, a.id, a.uid, a.name, a.throttle_rate, a.metadata,
     a.created_at, a.updated_at";
 
 /// An application with what the store knows it by.

@@ -27,7 +27,8 @@ use crate::{
     tx::{self, Tx},
 };
 
-pub(crate) const COLUMNS: &str = "e.id, e.uid, e.url, e.description, e.throttle_rate, e.version, e.disabled,
+pub(crate) const COLUMNS: &str =
+    "e.id, e.uid, e.url, e.description, e.throttle_rate, e.version, e.disabled,
     e.event_types, e.channels, e.metadata, e.headers, e.secrets, e.retry_schedule,
     e.first_failure_at, e.revision, e.created_at, e.updated_at";
 

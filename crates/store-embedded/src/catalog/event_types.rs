@@ -10,7 +10,8 @@ use store::catalog::Refused;
 use super::{audit, organizations};
 use crate::{error::Result, rows, tx::Tx};
 
-pub(crate) const COLUMNS: &str = "t.name, t.description, t.archived, t.deprecated, t.schemas, t.group_name,
+pub(crate) const COLUMNS: &str =
+    "t.name, t.description, t.archived, t.deprecated, t.schemas, t.group_name,
     t.feature_flags, t.schema_mode, t.retry_schedule, t.created_at, t.updated_at";
 
 pub(crate) fn event_type(row: &Row<'_>, org: OrganizationId) -> Result<EventType> {
