@@ -1,16 +1,9 @@
 //! Retention in small steps, and the gauges.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     attempt::Outcome,
-    clock::Timestamp,
     delivery::{EndState, Next},
     shard::Shard,
 };
@@ -18,6 +11,7 @@ use metrics::{Counter, Histogram, counter, gauge, histogram};
 use store::{
     deliveries::Settled,
     housekeeping::{RetentionLimits, StoreStats},
+    outage,
 };
 use tokio::time::sleep;
 
@@ -38,7 +32,6 @@ pub(crate) struct Metrics {
     cancelled: Counter,
     superseded: Counter,
     fenced: Counter,
-    last_log: AtomicI64,
 }
 
 impl Metrics {
@@ -53,7 +46,6 @@ impl Metrics {
             cancelled: ended("cancelled"),
             superseded: ended("superseded"),
             fenced: counter!("hookwright_fenced_settles_total"),
-            last_log: AtomicI64::new(0),
         }
     }
 
@@ -79,12 +71,6 @@ impl Metrics {
     /// An outcome came after its shard was lost.
     pub(crate) fn fenced(&self) {
         self.fenced.increment(1);
-    }
-
-    /// One line per second at most about a store that does not answer.
-    pub(crate) fn may_log(&self, now: Timestamp) -> bool {
-        let second = now.as_secs();
-        self.last_log.swap(second, Ordering::Relaxed) != second
     }
 }
 
@@ -139,7 +125,9 @@ impl Engine {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "retention was interrupted");
+                    if outage::may_log(now) {
+                        tracing::warn!(%error, "retention was interrupted");
+                    }
                     return;
                 }
             }

@@ -17,6 +17,7 @@ use store::{
     StoreError,
     deliveries::{LaneHead, LaneKey},
     history::Tenant,
+    outage,
 };
 use tokio::time::sleep;
 
@@ -51,7 +52,9 @@ impl Engine {
                         match self.step_task(task).await {
                             Ok(made) => stepped |= made,
                             Err(error) => {
-                                tracing::warn!(%error, task = %id, "a task's step failed; it goes on");
+                                if outage::may_log(self.wall()) {
+                                    tracing::warn!(%error, task = %id, "a task's step failed; it goes on");
+                                }
                             }
                         }
                     }
@@ -64,7 +67,9 @@ impl Engine {
                     rested
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "tasks could not be read");
+                    if outage::may_log(self.wall()) {
+                        tracing::warn!(%error, "tasks could not be read");
+                    }
                     POLL
                 }
             };

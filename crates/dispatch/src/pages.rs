@@ -4,7 +4,7 @@ use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use domain::{name::Ref, shard::ShardSet};
 use futures_util::FutureExt;
-use store::{StoreError, deliveries::LaneKey};
+use store::{StoreError, deliveries::LaneKey, outage};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{core::PageOrder, engine::Engine};
@@ -78,7 +78,9 @@ impl Engine {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, "work that remains could not be found; trying again");
+                    if outage::may_log(self.wall()) {
+                        tracing::error!(%error, "work that remains could not be found; trying again");
+                    }
                     sleep(STORE_RETRY).await;
                 }
             }
@@ -89,8 +91,10 @@ impl Engine {
         let page = caught(self.parts.store.due(order.lane, order.limits, order.skip)).await;
         let page = page
             .inspect_err(|error| {
-                tracing::warn!(%error, endpoint = %order.lane.endpoint,
-                "due deliveries could not be read; trying again")
+                if outage::may_log(self.wall()) {
+                    tracing::warn!(%error, endpoint = %order.lane.endpoint,
+                        "due deliveries could not be read; trying again");
+                }
             })
             .ok();
         self.tell(|core, now| core.page_read(order.lane, order.limits, page, now));
@@ -99,7 +103,9 @@ impl Engine {
     pub(crate) async fn resolve(self: Arc<Self>, key: LaneKey) {
         let application = Ref::Id(key.app);
         let found = caught(self.parts.catalogues.application(key.org, &application)).await;
-        if let Err(error) = &found {
+        if let Err(error) = &found
+            && outage::may_log(self.wall())
+        {
             tracing::warn!(%error, endpoint = %key.endpoint, "endpoint could not be read");
         }
         self.tell(|core, now| core.resolved(key, found, now));
@@ -112,7 +118,9 @@ impl Engine {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(%error, endpoint = %key.endpoint, "cancelling was interrupted");
+                    if outage::may_log(self.wall()) {
+                        tracing::warn!(%error, endpoint = %key.endpoint, "cancelling was interrupted");
+                    }
                     sleep(STORE_RETRY).await;
                 }
             }

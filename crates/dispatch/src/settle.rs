@@ -11,7 +11,7 @@ use publish::{Hot, PublishError};
 use store::{
     StoreError,
     deliveries::{Settle, Settled},
-    failpoint,
+    failpoint, outage,
     publish::{NewMessage, Published},
 };
 use tokio::time::sleep;
@@ -110,7 +110,7 @@ impl Engine {
                 stuck = true;
                 self.tell(|core, _| core.unwritten(true));
             }
-            if self.metrics.may_log(self.now()) {
+            if outage::may_log(self.wall()) {
                 tracing::error!(%error, "an attempt's outcome cannot be written; nothing new starts");
             }
             sleep(wait).await;

@@ -37,7 +37,9 @@ impl Telemetry {
     /// runtime.
     pub fn init(config: &Config) -> anyhow::Result<Self> {
         let filter = EnvFilter::try_new(&config.log)
-            .with_context(|| format!("`log`: not a filter: {}", config.log))?;
+            .with_context(|| format!("`log`: not a filter: {}", config.log))?
+            // Each of its connections tells of an outage by itself; the store does so once a second.
+            .add_directive("deadpool.postgres=off".parse().context("a directive")?);
         let lines = tracing_subscriber::fmt::layer().with_writer(stderr);
         let lines = match config.log_format {
             LogFormat::Human => lines.with_ansi(stderr().is_terminal()).boxed(),

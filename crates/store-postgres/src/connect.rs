@@ -33,6 +33,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 /// A transaction in which nothing happens for this long is ended by the server.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(15);
+/// The same for connections on whose transactions all nodes wait.
+const BRIEF: Duration = Duration::from_millis(1_500);
 /// How often a running statement looks whether its client is still there.
 const CLIENT_CHECK: Duration = Duration::from_secs(2);
 
@@ -90,6 +92,16 @@ impl Connector {
             "{options} -c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
         ));
         by_key
+    }
+
+    /// For connections that hold what all nodes wait for: a process that is stopped in the middle of a
+    /// transaction is thrown out of it, before the others' leases are over.
+    pub(crate) fn brief(&self) -> Self {
+        let mut brief = self.clone();
+        let options = self.config.get_options().unwrap_or_default();
+        let millis = BRIEF.as_millis();
+        brief.config.options(format!("{options} -c idle_in_transaction_session_timeout={millis}"));
+        brief
     }
 
     /// A pool of connections. Nothing is connected yet.

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use domain::{
     clock::Timestamp,
-    id::{ApplicationId, EndpointId, OrganizationId},
+    id::{ApplicationId, EndpointId, MessageId, OrganizationId},
     shard::Shard,
 };
 use parking_lot::Mutex;
@@ -34,6 +34,10 @@ use crate::{
 
 /// The channel of all notifications.
 pub(crate) const CHANNEL: &str = "hookwright";
+/// What is told when shards are given back.
+pub(crate) const SHARDS: &str = "shards";
+/// What a notification of an expunged message begins with: no letter of Base64.
+const EXPUNGED: &str = "-";
 /// How often changes are asked for, told of or not. Also how often it is seen whether the connection
 /// still lives.
 const POLL: Duration = Duration::from_millis(500);
@@ -133,6 +137,30 @@ pub(crate) async fn note_change(
     )
     .await?;
     Ok(())
+}
+
+/// Tells, in the transaction of it, that a message's content is taken away.
+pub(crate) async fn note_expunged(
+    tx: &Tx,
+    org: OrganizationId,
+    app: ApplicationId,
+    message: MessageId,
+) -> Result<()> {
+    let raw = [org.raw().as_slice(), app.raw(), message.raw()].concat();
+    let payload = format!("{EXPUNGED}{}", STANDARD_NO_PAD.encode(raw));
+    tx.query("/* feed */ SELECT pg_notify($1, $2)", &[&CHANNEL, &payload]).await?;
+    Ok(())
+}
+
+/// The message that a notification says is expunged.
+fn expunged(payload: &str) -> Option<(OrganizationId, ApplicationId, MessageId)> {
+    let raw = STANDARD_NO_PAD.decode(payload.strip_prefix(EXPUNGED)?).ok()?;
+    let [org, app, message] = raw.as_chunks::<20>().0 else { return None };
+    Some((
+        OrganizationId::from_raw(*org),
+        ApplicationId::from_raw(*app),
+        MessageId::from_raw(*message),
+    ))
 }
 
 /// What was gathered while the notification before was on its way goes out with the next one.
@@ -248,17 +276,19 @@ impl Listener {
     /// Takes a notification; whether it tells of a change that can be asked for.
     fn told(&self, notification: &Notification) -> bool {
         match notification.payload() {
-            "catalog" | "revocations" => true,
-            lanes => {
+            "catalog" | "revocations" => return true,
+            SHARDS => self.board.news.lock().shards = true,
+            payload => {
                 let mut news = self.board.news.lock();
-                if news.lanes.len() < MOST_LANES {
-                    news.lanes.extend(decode(lanes));
+                if let Some(message) = expunged(payload) {
+                    news.expunged.push(message);
+                } else if news.lanes.len() < MOST_LANES {
+                    news.lanes.extend(decode(payload));
                 }
-                drop(news);
-                self.board.told.notify_one();
-                false
             }
         }
+        self.board.told.notify_one();
+        false
     }
 
     /// Asks for the changes of all transactions that were not over when it was last asked. Some are

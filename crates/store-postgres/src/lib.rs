@@ -140,7 +140,7 @@ impl PostgresStore {
             ingest: Committer::start(ingest, quiet.clone(), rows, bytes),
             settles: Committer::start(settling, quiet.clone(), rows, bytes),
             feed: Feed::start(&connector, quiet),
-            keeper: connector.pool(1, HEARTBEAT_TIMEOUT),
+            keeper: connector.brief().pool(1, HEARTBEAT_TIMEOUT),
             shared,
         })
     }

@@ -19,7 +19,7 @@ use crate::{
     PostgresStore,
     conn::Tx,
     error::{Error, Result},
-    limits, rows,
+    feed, limits, rows,
 };
 
 /// A node that was not heard of for this long owns nothing any more.
@@ -168,8 +168,10 @@ impl Nodes for PostgresStore {
         let shards: Vec<i16> = shards.iter().map(|shard| shard.0.cast_signed()).collect();
         let node = self.shared.node.as_slice();
         let conn = self.shared.conn(&self.keeper).await?;
-        let sql = "/* release */ UPDATE lease SET node = NULL WHERE node = $1 AND shard = ANY ($2)";
-        conn.execute(sql, &[&node, &shards]).await?;
+        let sql = "/* release */ WITH freed AS
+                 (UPDATE lease SET node = NULL WHERE node = $1 AND shard = ANY ($2) RETURNING 1)
+             SELECT pg_notify($3, $4) WHERE EXISTS (SELECT 1 FROM freed)";
+        conn.query(sql, &[&node, &shards, &feed::CHANNEL, &feed::SHARDS]).await?;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use domain::{
 };
 use hookwright_store_postgres::PostgresStore;
 use store::{
-    Deliveries, Nodes, Publish, Tokens,
+    Deliveries, History, Nodes, Publish, Tokens,
     deliveries::{LaneHead, LaneKey, Settled},
     nodes::{News, Ownership},
     publish::Published,
@@ -243,6 +243,17 @@ async fn tell_each_other() {
         () = telling => {}
         () = until(|news, head| news.lanes.contains(&head)) => {}
     }
+    beat(&one).await;
+    let one_of_them = ShardSet::from_iter([Shard(7)]);
+    one.release(&one_of_them).await.expect("a release");
+    until(|news, _| news.shards).await;
+    let sent = f.send(&app, &[&endpoint], at(1)).await;
+    let tenant = store::history::Tenant { org: app.org, app: app.id };
+    assert_eq!(one.expunge_message(tenant, sent.message.id, at(2)).await, Ok(true));
+    until(|news, head| {
+        news.expunged.iter().any(|(org, app, _)| (*org, *app) == (head.lane.org, head.lane.app))
+    })
+    .await;
     f.update_endpoint(&endpoint, |e| e.description = "changed".into()).await;
     until(|news, head| news.applications.contains(&(head.lane.org, head.lane.app))).await;
     let revocation = domain::token::Revocation {

@@ -11,6 +11,7 @@ pub mod failpoint;
 pub mod history;
 pub mod housekeeping;
 pub mod nodes;
+pub mod outage;
 pub mod paging;
 pub mod publish;
 pub mod sealed;

@@ -19,7 +19,7 @@ use crate::{
     conn::{Conn, Params, Tx},
     ending::{self, MOST_CONFLICTS, Pending},
     error::{Error, Result},
-    rows,
+    feed, rows,
 };
 
 pub(super) async fn list(
@@ -245,6 +245,7 @@ async fn expunge_in(tx: &Tx, tenant: Tenant, message: MessageId, now: Timestamp)
     let pending = pending(tx, tenant, message, &rows::ids(rows::bytes(&row, 0)?)).await?;
     let end = (EndState::Cancelled, Cause::Expunged);
     ending::end_pending(tx, &pending, end, now).await?;
+    feed::note_expunged(tx, tenant.org, tenant.app, message).await?;
     Ok(true)
 }
 
