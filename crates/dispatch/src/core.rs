@@ -19,6 +19,7 @@ use publish::{ApplicationCatalogue, Catalogues, Hot, PreparedEndpoint};
 use store::{
     StoreError,
     deliveries::{DueLimits, DuePage, Epoch, LaneKey},
+    nodes::Slice,
 };
 use url::Url;
 
@@ -28,7 +29,7 @@ use crate::{
     options::DispatchOptions,
     shards::Shards,
     timers::{Alarm, Timers},
-    turns::{Turn, Turns},
+    turns::{Reserve, Turn, Turns},
 };
 
 /// Most attempts started per step, so that the lock is short.
@@ -86,6 +87,8 @@ pub struct Actions {
     pub wake_at: Option<Timestamp>,
     /// A shard that is given back has come to rest.
     pub rested: bool,
+    /// Parts of tenants' rates to take from the store.
+    pub reserves: Vec<Reserve>,
 }
 
 /// The deciding part of the engine.
@@ -236,7 +239,8 @@ impl Core {
         lane.target = match application {
             None => Target::Gone,
             Some(application) => {
-                self.turns.limit(key.app, application.application.throttle_rate, since, now);
+                let rate = application.application.throttle_rate;
+                self.turns.limit((key.org, key.app), rate, self.shards.are_leased(), now);
                 match application.endpoint(key.endpoint).cloned() {
                     None => Target::Gone,
                     Some(prepared) => {
@@ -257,6 +261,11 @@ impl Core {
             lane.begin_anew();
         }
         self.review(key.endpoint, now);
+    }
+
+    /// A part of a tenant's rate is this node's; `None` if the store did not answer.
+    pub fn reserved(&mut self, app: ApplicationId, slice: Option<Slice>, now: Timestamp) {
+        self.turns.reserved(app, slice, now);
     }
 
     /// A page was read within these limits, or could not be.
@@ -435,6 +444,7 @@ impl Core {
             self.timers.next()
         };
         actions.rested = self.shards.take_rested();
+        actions.reserves = self.turns.take_reserves();
         actions
     }
 

@@ -31,6 +31,7 @@ use crate::{
     request::RequestBuilder,
     spawn::spawn,
     time::EngineTime,
+    turns::Reserve,
 };
 
 /// How long stopping waits for the store to take shards back: others have them anyway when their lease
@@ -245,6 +246,9 @@ impl Engine {
         for key in actions.cancels {
             spawn("dispatch.cancel", self.clone().cancel_lane(key));
         }
+        for reserve in actions.reserves {
+            spawn("dispatch.reserve", self.clone().reserve(reserve));
+        }
         if actions.rested {
             self.rested.notify_one();
         }
@@ -252,6 +256,12 @@ impl Engine {
         if wake_at < self.armed.fetch_min(wake_at, Ordering::AcqRel) {
             self.rearm.notify_one();
         }
+    }
+
+    /// Takes a part of a tenant's rate.
+    async fn reserve(self: Arc<Self>, Reserve { org, app, rate, attempts }: Reserve) {
+        let slice = self.parts.store.reserve(org, app, rate, attempts).await;
+        self.tell(|core, now| core.reserved(app, slice.ok(), now));
     }
 
     /// Wakes the core when an alarm is due.

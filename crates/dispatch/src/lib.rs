@@ -24,6 +24,7 @@ mod pages;
 mod request;
 mod settle;
 mod shards;
+mod share;
 pub mod spawn;
 mod time;
 mod timers;

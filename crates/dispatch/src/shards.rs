@@ -86,6 +86,11 @@ impl Shards {
         }
     }
 
+    /// Whether other nodes may own shards of the same store.
+    pub fn are_leased(&self) -> bool {
+        self.until < Duration::MAX
+    }
+
     /// A heartbeat was answered: nothing starts from `until` on, by the monotonic clock. The highest of
     /// what is over the share is given back, `by` then at the latest.
     pub fn told(

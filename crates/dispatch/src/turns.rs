@@ -5,11 +5,13 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use domain::{
     clock::Timestamp,
-    id::{ApplicationId, EndpointId},
+    id::{ApplicationId, EndpointId, OrganizationId},
     throttle::Throttle,
 };
 
-use crate::lane::throttle;
+use store::nodes::Slice;
+
+use crate::share::Share;
 
 /// What a tenant earns by a turn.
 const QUANTUM: u32 = 4;
@@ -24,8 +26,46 @@ struct Tenant {
     lanes: VecDeque<EndpointId>,
     deficit: u32,
     in_ring: bool,
-    rate: Option<u16>,
-    throttle: Option<Throttle>,
+    limit: Option<Limit>,
+}
+
+/// A tenant's rate limit.
+#[derive(Debug)]
+struct Limit {
+    org: OrganizationId,
+    rate: u16,
+    kept: Kept,
+}
+
+/// Who counts it.
+#[derive(Debug)]
+enum Kept {
+    /// This node alone.
+    Alone(Throttle),
+    /// All nodes, by the store.
+    Together(Share),
+}
+
+impl Limit {
+    fn ready_at(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+        match &mut self.kept {
+            Kept::Alone(throttle) => throttle.ready_at(now),
+            Kept::Together(share) => share.ready_at(now),
+        }
+    }
+}
+
+/// A part of a tenant's rate to take from the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reserve {
+    /// Whose.
+    pub org: OrganizationId,
+    /// Which tenant.
+    pub app: ApplicationId,
+    /// Attempts per second.
+    pub rate: u16,
+    /// How many.
+    pub attempts: u32,
 }
 
 /// Whose turn it is.
@@ -34,6 +74,7 @@ pub struct Turns {
     tenants: HashMap<ApplicationId, Tenant>,
     ring: VecDeque<ApplicationId>,
     enlisted: HashSet<EndpointId>,
+    reserves: Vec<Reserve>,
 }
 
 /// What the next turn says.
@@ -48,23 +89,42 @@ pub enum Turn {
 }
 
 impl Turns {
-    /// Sets a tenant's rate limit, which somebody else kept until `since` if that is given. An unchanged
-    /// one keeps what it has counted.
+    /// Sets a tenant's rate limit, which other nodes keep as well if it is `shared`. An unchanged one keeps
+    /// what it has counted.
     pub fn limit(
         &mut self,
-        app: ApplicationId,
+        (org, app): (OrganizationId, ApplicationId),
         rate: Option<u16>,
-        since: Option<Timestamp>,
+        shared: bool,
         now: Timestamp,
     ) {
         if rate.is_none() && !self.tenants.contains_key(&app) {
             return;
         }
         let tenant = self.tenants.entry(app).or_default();
-        if tenant.rate != rate {
-            tenant.rate = rate;
-            tenant.throttle = rate.map(|rate| throttle(rate, since, now));
+        if tenant.limit.as_ref().map(|limit| limit.rate) != rate {
+            tenant.limit = rate.map(|rate| {
+                let kept = match shared {
+                    true => Kept::Together(Share::new(rate)),
+                    false => Kept::Alone(Throttle::new(rate, now)),
+                };
+                Limit { org, rate, kept }
+            });
         }
+    }
+
+    /// Parts of tenants' rates that are to be taken from the store.
+    pub fn take_reserves(&mut self) -> Vec<Reserve> {
+        std::mem::take(&mut self.reserves)
+    }
+
+    /// A part of a tenant's rate is this node's; `None` if the store did not answer.
+    pub fn reserved(&mut self, app: ApplicationId, slice: Option<Slice>, now: Timestamp) {
+        let limit = self.tenants.get_mut(&app).and_then(|tenant| tenant.limit.as_mut());
+        if let Some(Limit { kept: Kept::Together(share), .. }) = limit {
+            share.got(slice, now);
+        }
+        self.wake(app);
     }
 
     /// A lane has something to start.
@@ -90,7 +150,18 @@ impl Turns {
     pub fn next(&mut self, now: Timestamp) -> Turn {
         while let Some(app) = self.ring.front().copied() {
             let tenant = self.tenants.get_mut(&app).expect("a tenant in the ring is known");
-            let limit = tenant.throttle.as_ref().map_or(Ok(()), |t| t.ready_at(now));
+            let limit = match &mut tenant.limit {
+                None => Ok(()),
+                Some(limit) => {
+                    if let Limit { org, rate, kept: Kept::Together(share) } = limit
+                        && !tenant.lanes.is_empty()
+                        && let Some(attempts) = share.wants(now)
+                    {
+                        self.reserves.push(Reserve { org: *org, app, rate: *rate, attempts });
+                    }
+                    limit.ready_at(now)
+                }
+            };
             if let (Some(lane), Ok(())) = (tenant.lanes.front(), limit) {
                 return Turn::Lane(app, *lane);
             }
@@ -101,7 +172,7 @@ impl Turns {
                 if !tenant.lanes.is_empty() {
                     return Turn::Throttled(app, at);
                 }
-            } else if tenant.throttle.is_none() {
+            } else if tenant.limit.is_none() {
                 // Nothing is remembered of a tenant without a limit.
                 self.tenants.remove(&app);
             }
@@ -125,9 +196,13 @@ impl Turns {
     /// The lane started one: its tenant's next lane is next.
     pub fn took(&mut self, app: ApplicationId, now: Timestamp) {
         let tenant = self.tenants.get_mut(&app).expect("its turn was given out");
-        if let Some(throttle) = &mut tenant.throttle {
-            // Checked by `next` at this same moment.
-            let _ = throttle.take(now);
+        match tenant.limit.as_mut().map(|limit| &mut limit.kept) {
+            Some(Kept::Alone(throttle)) => {
+                // Checked by `next` at this same moment.
+                let _ = throttle.take(now);
+            }
+            Some(Kept::Together(share)) => share.take(),
+            None => {}
         }
         if tenant.lanes.len() > 1 {
             tenant.lanes.rotate_left(1);
@@ -198,7 +273,8 @@ mod tests {
     fn a_throttled_tenant_leaves_the_ring_until_woken() {
         let mut turns = Turns::default();
         let now = Timestamp::from_secs(1);
-        turns.limit(app(1), Some(1), None, Timestamp::from_secs(1));
+        let org = OrganizationId::from_raw([9; 20]);
+        turns.limit((org, app(1)), Some(1), false, Timestamp::from_secs(1));
         turns.enlist(app(1), lane(1));
         turns.enlist(app(2), lane(2));
         let mut started = BTreeMap::new();

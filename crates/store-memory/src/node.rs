@@ -2,6 +2,7 @@
 //! beside it there are leases of shards, settles that are fenced by them, and news of the others.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -12,13 +13,14 @@ use std::{
 use async_trait::async_trait;
 use domain::{
     clock::{Clock, Timestamp},
+    id::{ApplicationId, OrganizationId},
     shard::ShardSet,
 };
 use parking_lot::Mutex;
 use store::{
     Deliveries, Nodes, Result,
     deliveries::{LaneHead, NO_EPOCH},
-    nodes::{News, NodeInfo, Ownership},
+    nodes::{News, NodeInfo, Ownership, Slice},
 };
 use tokio::sync::Notify;
 
@@ -27,6 +29,8 @@ use crate::{
     leases::{LEASE, NodeId},
 };
 
+/// How far ahead attempts of a rate are given out at most.
+const AHEAD: Duration = Duration::from_millis(200);
 /// Lanes that wait to be told of. The owners of what is more find it by themselves.
 const MOST_LANES: usize = 10_000;
 
@@ -47,6 +51,8 @@ struct Known {
 /// Everybody who shares the store.
 #[derive(Default)]
 pub(crate) struct Members {
+    /// Up to when the attempts of applications are given out.
+    limits: Mutex<HashMap<(OrganizationId, ApplicationId), Timestamp>>,
     known: Mutex<Vec<Known>>,
     last: AtomicU64,
 }
@@ -155,6 +161,26 @@ impl Nodes for MemoryNode {
 
     fn wake(&self, lanes: Vec<LaneHead>) {
         self.tell(&News { lanes, ..News::default() });
+    }
+
+    async fn reserve(
+        &self,
+        org: OrganizationId,
+        app: ApplicationId,
+        rate: u16,
+        attempts: u32,
+    ) -> Result<Slice> {
+        let interval = Duration::from_secs(1) / u32::from(rate.max(1));
+        let now = self.clock.now();
+        let mut limits = self.store.members.limits.lock();
+        let next = limits.entry((org, app)).or_insert(now);
+        let ahead = AHEAD.max(2 * interval);
+        if *next > now.plus(ahead) {
+            return Ok(Slice { from: next.minus(ahead), attempts: 0 });
+        }
+        let from = now.max(*next);
+        *next = from.plus(interval * attempts);
+        Ok(Slice { from, attempts })
     }
 
     async fn news(&self) -> News {

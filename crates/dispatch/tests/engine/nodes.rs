@@ -65,6 +65,43 @@ async fn a_third_node_gets_its_share_without_a_duplicate() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_applications_limit_is_shared_by_its_owners() {
+    for rate in [20, 300] {
+        let mut world = World::shared(|_| {});
+        world.join();
+        world.join();
+        world.shared_out(5 * SEC, &[342, 341, 341]).await;
+        let app = world.application(|app| app.throttle_rate = Some(rate)).await;
+        for n in 0..12 {
+            world.endpoint(&app, &format!("e{n}.test"), |_| {}).await;
+        }
+        world.send_many(&app, usize::from(rate) * 14 / 12).await;
+        world.pass(12 * SEC).await;
+        let mut starts: Vec<Instant> = Vec::new();
+        for n in 0..12 {
+            let came = world.receivers.at(&format!("e{n}.test"));
+            assert!(!came.is_empty(), "all take part");
+            starts.extend(came.iter().map(|a| a.at));
+        }
+        starts.sort();
+        let began = starts[0];
+        let at = |ms: u32| starts.partition_point(|s| *s - began < ms * MS);
+        let most = usize::from(rate) * 10;
+        for from in (0..=1_500).step_by(50) {
+            let came = at(from + 10_000) - at(from);
+            assert!(came <= most, "{rate}/s from {from} ms on: {came}");
+            assert!(came * 100 >= most * 98, "{rate}/s from {from} ms on: {came}");
+        }
+        // A store that does not answer for a moment costs that moment.
+        world.store.fail("reserve");
+        world.pass(SEC).await;
+        world.store.heal();
+        world.drained(10 * SEC).await;
+        world.receivers.assert_no_duplicates();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_given_back_comes_to_rest_before() {
     let mut world = World::shared(|_| {});
     world.shared_out(MS, &[1_024]).await;

@@ -36,7 +36,7 @@ use store::{
     deliveries::*,
     history::*,
     housekeeping::*,
-    nodes::{News, NodeInfo, Ownership},
+    nodes::{News, NodeInfo, Ownership, Slice},
     publish::{NewMessage, Publish, Published, SavedResponse},
     tasks::Tasks,
     tokens::Tokens,
@@ -268,6 +268,18 @@ impl Nodes for TestStore {
         self.before("release").await?;
         let answer = self.inner.release(shards).await;
         self.after("release", answer).await
+    }
+
+    async fn reserve(
+        &self,
+        org: OrganizationId,
+        app: ApplicationId,
+        rate: u16,
+        attempts: u32,
+    ) -> Result<Slice> {
+        self.before("reserve").await?;
+        let answer = self.inner.reserve(org, app, rate, attempts).await;
+        self.after("reserve", answer).await
     }
 
     async fn nodes(&self) -> Result<Vec<NodeInfo>> {
