@@ -40,7 +40,11 @@ const ALLOWED: &[Allowed] = &[
     Allowed { package: DESTINATIONS, normal: &[DOMAIN], dev: &[] },
     Allowed { package: PUBLISH, normal: &[STORE, DOMAIN], dev: &[STORE_MEMORY] },
     Allowed { package: DISPATCH, normal: &[PUBLISH, STORE, DOMAIN], dev: &[STORE_MEMORY] },
-    Allowed { package: API, normal: &[PUBLISH, STORE, DOMAIN], dev: &[STORE_MEMORY] },
+    Allowed {
+        package: API,
+        normal: &[PUBLISH, STORE, DOMAIN],
+        dev: &[STORE_MEMORY, STORE_POSTGRES, POSTGRES_CLUSTER],
+    },
     Allowed {
         package: SERVER,
         normal: &[

@@ -1,27 +1,31 @@
 //! The official clients' full life against the release binary.
 use crate::{
+    database::Database,
     server::{self, Server},
     shell,
 };
 use anyhow::Result;
 use std::process::Command;
 
+/// Short, so that a schedule's end can be waited for.
+const SETTINGS: &str = "retry_schedule = [\"100ms\", \"200ms\"]\nbreaker_max_wait = \"500ms\"";
+
 /// Installs the clients, as pinned, into `tests/sdk/js/node_modules` and `target/sdk-python`, and
-/// runs both lives against one server.
+/// runs all lives against a server of each store.
 pub fn run() -> Result<()> {
     shell::need("node", (20, 0), "Node.js 20 or newer (https://nodejs.org; Debian 12 has 18)")?;
     shell::need("npm", (0, 0), "npm, which comes with Node.js")?;
     shell::need("python3", (3, 11), "Python 3.11 or newer")?;
     server::build()?;
-    // Short, so that a schedule's end can be waited for.
-    let mut server = Server::new(
-        "sdk",
-        "retry_schedule = [\"100ms\", \"200ms\"]\nbreaker_max_wait = \"500ms\"",
-    )?;
-    server.start()?;
-    javascript(&server)?;
-    python(&server)?;
-    server.discard()
+    let database = Database::start_with(&[]);
+    let over = Server::over("sdk", &database.url(), "sdk", SETTINGS)?;
+    for mut server in [Server::new("sdk", SETTINGS)?, over] {
+        server.start()?;
+        javascript(&server)?;
+        python(&server)?;
+        server.discard()?;
+    }
+    Ok(())
 }
 
 fn javascript(server: &Server) -> Result<()> {

@@ -1,6 +1,8 @@
 //! Every test of the project, in the order in which they fail fastest.
 use crate::{
-    arrows, backlog, changes, deploy, failover, kills, licences,
+    arrows, backlog, changes,
+    database::Database,
+    deploy, failover, kills, licences,
     load::{self, Store::Postgres},
     nodes, roll, sdk, shell, soak,
 };
@@ -30,7 +32,9 @@ pub enum Part {
     Deploy,
     /// Unit, integration and documentation tests.
     Code,
-    /// The official clients against the release binary.
+    /// The API's tests over PostgreSQL.
+    CodePostgres,
+    /// The official clients against the release binary, over both stores.
     Sdk,
     /// The measurement campaign, short.
     Load,
@@ -54,13 +58,14 @@ pub enum Part {
     Roll,
 }
 
-const ALL: [Part; 17] = [
+const ALL: [Part; 18] = [
     Part::Format,
     Part::Arrows,
     Part::Licences,
     Part::Deploy,
     Part::Lint,
     Part::Code,
+    Part::CodePostgres,
     Part::Sdk,
     Part::Load,
     Part::Kills,
@@ -98,6 +103,7 @@ fn one(part: Part) -> Result<()> {
         Part::Licences => licences::run(),
         Part::Deploy => deploy::run(),
         Part::Code => code(),
+        Part::CodePostgres => code_postgres(),
         Part::Sdk => sdk::run(),
         Part::Load => load::run(&load::Options::default()),
         Part::Kills => kills::run(&kills::Options::default()),
@@ -122,6 +128,17 @@ fn lint() -> Result<()> {
         shell::run(clippy.args(what).args(["--", "-D", "warnings"]))?;
     }
     Ok(())
+}
+
+/// What does not care which store there is, over a server of its own.
+fn code_postgres() -> Result<()> {
+    let database = Database::start_with(&[]);
+    let api = ["-p", "hookwright-api", "--test", "routes", "--locked"];
+    let mut tests = match shell::has("cargo-nextest", "--version") {
+        true => shell::cargo(&["nextest", "run", "--no-fail-fast"]),
+        false => shell::cargo(&["test"]),
+    };
+    shell::run(tests.args(api).env("HOOKWRIGHT_TEST_POSTGRES", database.url()))
 }
 
 /// nextest where it is installed: it isolates tests in processes and names the slow ones.

@@ -256,7 +256,7 @@ async fn a_resend_keeps_to_the_quota() {
 
 #[tokio::test]
 async fn a_filtered_list_goes_on_where_it_looked_last() {
-    let server = Server::new().await;
+    let server = Server::in_memory().await;
     let org = server.org();
     let app = org.app().await;
     let endpoint = org.endpoint(&app).await;
@@ -269,7 +269,7 @@ async fn a_filtered_list_goes_on_where_it_looked_last() {
         }
         server.clock.advance(Duration::from_secs(1));
     }
-    server.store.look_at_most(2);
+    server.memory().look_at_most(2);
     for path in [
         format!("/app/{app}/msg"),
         format!("/app/{app}/endpoint/{endpoint}/msg"),

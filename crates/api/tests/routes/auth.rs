@@ -304,9 +304,7 @@ async fn logout_ends_one_token_for_good() {
     assert_eq!(org.post("/auth/logout", Value::Null).await.status, 403);
     org.get(&path).await.ok(200);
     // Also after a restart.
-    let again =
-        Server::over(server.store.clone(), server.clock.clone(), server.entropy.clone(), |_| {})
-            .await;
+    let again = server.restarted().await;
     assert_eq!(again.client(first.token.clone().expect("token")).get(&path).await.status, 401);
     again.client(second.token.clone().expect("token")).get(&path).await.ok(200);
 }
@@ -346,9 +344,7 @@ async fn expire_all_ends_all_that_were_made_before() {
     assert!(!sees(&new, &app).await, "it was made before");
     assert!(sees(&b, &app).await, "it was made after");
 
-    let again =
-        Server::over(server.store.clone(), server.clock.clone(), server.entropy.clone(), |_| {})
-            .await;
+    let again = server.restarted().await;
     assert!(!sees(&again.client(old.token.clone().expect("token")), &app).await);
     for (body, loc) in [
         (json!({"expiry": 259_201}), "body.expiry"),
@@ -376,8 +372,6 @@ async fn an_ended_session_stays_ended() {
     let expire = format!("/auth/app/{app}/expire-all");
     org.post(&expire, json!({"sessionIds": ["s"]})).await.ok(204);
     server.clock.advance(30 * DAY);
-    let again =
-        Server::over(server.store.clone(), server.clock.clone(), server.entropy.clone(), |_| {})
-            .await;
+    let again = server.restarted().await;
     assert_eq!(again.client(token(&claims)).get(&format!("/app/{app}")).await.status, 401);
 }

@@ -59,7 +59,7 @@ fn futures_stream(
 
 #[tokio::test(start_paused = true)]
 async fn bodies_that_never_end_are_given_up() {
-    let server = Server::new().await;
+    let server = Server::in_memory().await;
     let org = server.org();
     let (_sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
     let stream = futures_stream(receiver);

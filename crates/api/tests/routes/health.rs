@@ -7,7 +7,7 @@ use crate::support::Server;
 
 #[tokio::test]
 async fn answers_while_the_store_does() {
-    let server = Server::new().await;
+    let server = Server::in_memory().await;
     let nobody = server.stranger();
     for path in ["/health", "/health/", "/health/ping", "/health/ping/", "/health/ready"] {
         for method in ["GET", "HEAD"] {
@@ -15,7 +15,7 @@ async fn answers_while_the_store_does() {
             assert_eq!((reply.status.as_u16(), reply.body.len()), (204, 0), "{method} {path}");
         }
     }
-    server.store.set_unavailable(true);
+    server.memory().set_unavailable(true);
     let reply = nobody.get("/health").await;
     assert_eq!(reply.error(), (503, "unavailable".into()));
     assert_eq!(reply.headers["retry-after"], "1");
@@ -27,7 +27,7 @@ async fn answers_while_the_store_does() {
 async fn a_node_that_may_not_take_requests_is_not_ready() {
     let may = Arc::new(AtomicBool::new(false));
     let asked = may.clone();
-    let server = Server::with(|options| {
+    let server = Server::in_memory_with(|options| {
         options.ready = Arc::new(move || asked.load(Ordering::Relaxed));
     })
     .await;
@@ -39,6 +39,6 @@ async fn a_node_that_may_not_take_requests_is_not_ready() {
     nobody.get("/health").await.ok(204);
     may.store(true, Ordering::Relaxed);
     nobody.get("/health/ready").await.ok(204);
-    server.store.set_unavailable(true);
+    server.memory().set_unavailable(true);
     assert_eq!(nobody.get("/health/ready").await.status, 503);
 }

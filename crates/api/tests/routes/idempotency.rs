@@ -119,8 +119,6 @@ async fn answers_outlive_a_restart() {
     let org = server.org();
     let first = org.keyed("k", "/app", json!({"name": "a"})).await.ok(201);
     let token = org.token.clone().expect("token");
-    let again =
-        Server::over(server.store.clone(), server.clock.clone(), server.entropy.clone(), |_| {})
-            .await;
+    let again = server.restarted().await;
     assert_eq!(again.client(token).keyed("k", "/app", json!({"name": "b"})).await.ok(201), first);
 }

@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use domain::clock::Clock;
 use serde_json::{Value, json};
-use store::Catalog;
 
 use crate::support::{DAY, Server, column};
 
@@ -359,20 +358,20 @@ async fn a_batch_answers_for_each() {
 
 #[tokio::test]
 async fn trouble_of_the_store_is_told() {
-    let server = Server::new().await;
+    let server = Server::in_memory().await;
     let org = server.org();
     let app = org.app().await;
     org.endpoint(&app).await;
     let path = format!("/app/{app}/msg");
     let body = json!({"eventType": "a", "payload": {}});
-    server.store.set_full(true);
+    server.memory().set_full(true);
     let reply = org.post(&path, body.clone()).await;
     assert_eq!(
         (reply.error(), &reply.headers["retry-after"]),
         ((503, "unavailable".into()), &"1".parse().expect("value"))
     );
-    server.store.set_full(false);
-    server.store.lose_next_reply();
+    server.memory().set_full(false);
+    server.memory().lose_next_reply();
     let reply = org.keyed("key", &path, body.clone()).await;
     assert_eq!(reply.error(), (503, "unavailable".into()));
     // The repeat finds what was stored.
@@ -462,7 +461,7 @@ async fn a_message_may_be_called_batch() {
 /// An application that is made in line, while it is known not to be there.
 #[tokio::test]
 async fn of_two_that_make_one_application_neither_misses_it() {
-    let server = Server::new().await;
+    let server = Server::in_memory().await;
     let org = server.org();
     let plain = json!({"eventType": "a", "payload": {}});
     let in_line =
@@ -490,7 +489,7 @@ async fn of_two_that_make_one_application_neither_misses_it() {
     let in_line =
         json!({"eventType": "a", "payload": {}, "application": {"name": "n", "uid": "two"}});
     assert_eq!(org.post("/app/two/msg", plain.clone()).await.status, 404);
-    server.store.lose_next_reply();
+    server.memory().lose_next_reply();
     assert_eq!(org.post("/app/two/msg", in_line).await.error(), (503, "unavailable".into()));
     org.post("/app/two/msg", plain).await.ok(202);
 }

@@ -9,7 +9,6 @@ use domain::{
 };
 use futures_util::{FutureExt, future::join_all};
 use serde_json::{Value, json};
-use store::Tokens;
 use tokio::sync::Notify;
 
 use crate::support::{Client, DAY, Server, column};
@@ -222,7 +221,7 @@ async fn whoever_is_not_known_to_be_revoked_is_not_let_in_where_the_store_is_awa
     there.post(&format!("/app/{app}/msg"), message()).await.ok(202);
     revoke(&a, &here).await;
     b.state.refresh_revocations().await.expect("the store answers");
-    b.store.set_unavailable(true);
+    b.memory().set_unavailable(true);
     assert!(b.state.refresh_revocations().await.is_err());
     assert_eq!(there.get("/app").await.status, 401, "what is known stays");
 }
@@ -246,11 +245,11 @@ async fn revocations_of_other_nodes_are_heard_of() {
         if hinted {
             hint.notify_one();
         } else {
-            b.store.set_unavailable(away);
+            b.memory().set_unavailable(away);
             tokio::time::advance(Duration::from_secs(1)).await;
             if away {
                 assert!(watch.as_mut().now_or_never().is_none());
-                b.store.set_unavailable(false);
+                b.memory().set_unavailable(false);
                 tokio::time::advance(Duration::from_secs(1)).await;
             }
         }

@@ -1,7 +1,13 @@
-//! The real router over the reference store, with a clock that stands still and a handover that
-//! remembers.
+//! The real router over the reference store (or, where `HOOKWRIGHT_TEST_POSTGRES` has the URL of a server,
+//! over a database of its own there), with a clock that stands still and a handover that remembers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -18,8 +24,9 @@ use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use publish::{Catalogues, Handover, Hot, PublishOptions, Publisher};
 use serde_json::Value;
-use store::{Catalog, Deliveries, Store, deliveries::Settle};
+use store::{Store, deliveries::Settle, vault::Vault};
 use store_memory::MemoryStore;
+use store_postgres::{Ports, PostgresOptions, PostgresStore};
 use tower::ServiceExt;
 
 pub const SECRET: &[u8] = b"a secret for tests, and nothing else";
@@ -53,11 +60,39 @@ impl Handover for Recorder {
     }
 }
 
+/// The PostgreSQL server to test over, if one was given.
+#[expect(clippy::disallowed_methods, reason = "tests are told by the environment")]
+fn postgres_url() -> Option<String> {
+    std::env::var("HOOKWRIGHT_TEST_POSTGRES").ok()
+}
+
+/// A store in a new database of the server at `url`.
+async fn postgres(
+    url: &str,
+    clock: Arc<ManualClock>,
+    entropy: Arc<SeededEntropy>,
+) -> PostgresStore {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("api_{}_{n}", std::process::id());
+    postgres_cluster::psql(url, &format!("CREATE DATABASE {name}")).expect("a database");
+    let (base, _) = url.rsplit_once('/').expect("a URL with a database");
+    let vault = Arc::new(Vault::new(&[[1; 32]], entropy.clone()).expect("a vault"));
+    let options = PostgresOptions {
+        connections: 2,
+        // Few partitions: each test makes its own.
+        partition: 60 * DAY,
+        ..PostgresOptions::new(format!("{base}/{name}"))
+    };
+    PostgresStore::open(options, Ports { vault, clock, entropy }).await.expect("opens")
+}
+
 /// A server without sockets.
 pub struct Server {
     pub api: hookwright_api::Api,
     pub state: ApiState,
-    pub store: Arc<MemoryStore>,
+    pub store: Arc<dyn Store>,
+    memory: Option<Arc<MemoryStore>>,
     pub clock: Arc<ManualClock>,
     pub entropy: Arc<SeededEntropy>,
     pub handed: Arc<Recorder>,
@@ -74,20 +109,34 @@ impl Server {
     }
 
     pub async fn with(change: impl FnOnce(&mut ApiOptions)) -> Self {
+        let Some(url) = postgres_url() else { return Self::in_memory_with(change).await };
+        let clock = Arc::new(ManualClock::new(START));
+        let entropy = Arc::new(SeededEntropy::new(7));
+        let store = Arc::new(postgres(&url, clock.clone(), entropy.clone()).await);
+        Self::node(store, None, clock, entropy, change).await
+    }
+
+    /// Over the reference store whatever is asked for, because it fails on request.
+    pub async fn in_memory() -> Self {
+        Self::in_memory_with(|_| {}).await
+    }
+
+    pub async fn in_memory_with(change: impl FnOnce(&mut ApiOptions)) -> Self {
         let clock = Arc::new(ManualClock::new(START));
         let entropy = Arc::new(SeededEntropy::new(7));
         let store = Arc::new(MemoryStore::new(entropy.clone()));
-        Self::over(store, clock, entropy, change).await
+        Self::node(store.clone(), Some(store), clock, entropy, change).await
     }
 
-    /// A server over a store that is there already: a restart.
-    pub async fn over(
-        store: Arc<MemoryStore>,
-        clock: Arc<ManualClock>,
-        entropy: Arc<SeededEntropy>,
-        change: impl FnOnce(&mut ApiOptions),
-    ) -> Self {
-        Self::node(store.clone(), store, clock, entropy, change).await
+    /// The reference store, of a server that has it.
+    pub fn memory(&self) -> &MemoryStore {
+        self.memory.as_ref().expect("made by `in_memory`")
+    }
+
+    /// A restart: another server over the same store.
+    pub async fn restarted(&self) -> Self {
+        let (store, memory) = (self.store.clone(), self.memory.clone());
+        Self::node(store, memory, self.clock.clone(), self.entropy.clone(), |_| {}).await
     }
 
     /// Two nodes over one store, which know nothing of one another: no news is told.
@@ -97,23 +146,23 @@ impl Server {
         let start = async |name| {
             let clock = Arc::new(ManualClock::new(START));
             let node = store.node(name, clock.clone());
-            Self::node(node, store.clone(), clock, entropy.clone(), |_| {}).await
+            Self::node(node, Some(store.clone()), clock, entropy.clone(), |_| {}).await
         };
         (start("a").await, start("b").await)
     }
 
-    /// A server over `node`, which is all or part of `store`.
+    /// A server over `store`, which is all or part of `memory` if that is given.
     async fn node(
-        node: Arc<dyn Store>,
-        store: Arc<MemoryStore>,
+        store: Arc<dyn Store>,
+        memory: Option<Arc<MemoryStore>>,
         clock: Arc<ManualClock>,
         entropy: Arc<SeededEntropy>,
         change: impl FnOnce(&mut ApiOptions),
     ) -> Self {
         let handed = Arc::new(Recorder::default());
         let publisher = Arc::new(Publisher::new(
-            node.clone(),
-            Arc::new(Catalogues::new(node.clone(), 1_000)),
+            store.clone(),
+            Arc::new(Catalogues::new(store.clone(), 1_000)),
             handed.clone(),
             clock.clone(),
             entropy.clone(),
@@ -121,11 +170,12 @@ impl Server {
         ));
         let mut options = ApiOptions::new(keys());
         change(&mut options);
-        let state = ApiState::new(node, publisher, clock.clone(), entropy.clone(), options)
-            .await
-            .expect("starts");
+        let state =
+            ApiState::new(store.clone(), publisher, clock.clone(), entropy.clone(), options)
+                .await
+                .expect("starts");
         let api = api::router(state.clone());
-        Self { api, state, store, clock, entropy, handed, keys: keys() }
+        Self { api, state, store, memory, clock, entropy, handed, keys: keys() }
     }
 
     /// A token of a new organization.

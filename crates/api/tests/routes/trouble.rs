@@ -33,9 +33,9 @@ async fn every_route_of_a_node_asks_to_come_again() {
         let path = world.path(&template);
         let body = body(&method, &template);
         for (client, key) in [(&org, ""), (&org, "key"), (&portal, "key")] {
-            server.store.set_unavailable(true);
+            server.memory().set_unavailable(true);
             let reply = call(client, &method, &path, &body, key).await;
-            server.store.set_unavailable(false);
+            server.memory().set_unavailable(false);
             if reply.status == 403 {
                 continue;
             }
