@@ -9,7 +9,7 @@
 use std::{sync::Arc, time::Duration};
 
 use metrics::gauge;
-use store::StoreError;
+use store::{StoreError, outage};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::engine::Engine;
@@ -46,7 +46,10 @@ impl Engine {
                     lease / BEATS
                 }
                 Err(error) => {
-                    failures.log(&error);
+                    if outage::may_log(self.wall()) {
+                        tracing::error!(%error,
+                            "a heartbeat failed; nothing starts once the lease is over");
+                    }
                     failures.wait() + began.elapsed()
                 }
             };
@@ -85,7 +88,7 @@ impl Engine {
         });
         let change = self.tell(|core, now| core.own(&answer, until, now));
         if !change.lost.is_empty() {
-            tracing::warn!(shards = change.lost.len(), "shards lost: others work on them");
+            tracing::info!(shards = change.lost.len(), "shards lost: others work on them");
         }
         if !change.begun.is_empty() {
             tracing::info!(shards = change.begun.len(), share = answer.share, "shards gained");
@@ -106,7 +109,9 @@ impl Engine {
         if !shards.is_empty() {
             let released = within(RELEASE_PATIENCE, self.parts.store.release(&shards)).await;
             if let Err(error) = released {
-                tracing::warn!(%error, "shards could not be given back; trying again");
+                if outage::may_log(self.wall()) {
+                    tracing::warn!(%error, "shards could not be given back; trying again");
+                }
                 return Instant::now() + RETRY.1;
             }
             tracing::info!(shards = shards.len(), "shards given back");
@@ -126,18 +131,9 @@ impl Engine {
 #[derive(Default)]
 struct Failures {
     wait: Option<Duration>,
-    logged_at: Option<Instant>,
 }
 
 impl Failures {
-    /// One line a second at most.
-    fn log(&mut self, error: &StoreError) {
-        if self.logged_at.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
-            self.logged_at = Some(Instant::now());
-            tracing::error!(%error, "a heartbeat failed; nothing starts once the lease is over");
-        }
-    }
-
     /// How long to wait before the next call.
     fn wait(&mut self) -> Duration {
         let wait = self.wait.unwrap_or(RETRY.0);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::StoreError;
+use store::{StoreError, outage};
 use tokio::sync::Notify;
 
 use crate::state::ApiState;
@@ -34,7 +34,9 @@ impl ApiState {
         let mut failing = false;
         loop {
             let read = self.refresh_revocations().await;
-            if let (Err(error), false) = (&read, failing) {
+            if let (Err(error), false) = (&read, failing)
+                && outage::may_log(self.clock.now())
+            {
                 tracing::warn!(%error, "what other nodes revoke is not known for now");
             }
             failing = read.is_err();

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::{Shared, connect::Connector};
+use crate::{Shared, connect::Connector, spawn::spawn};
 
 /// Shortest wait between two.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -44,9 +44,10 @@ impl Vacuum {
             state.under_way = true;
         }
         let (state, connector) = (self.0.clone(), shared.connector.clone());
-        tokio::spawn(async move {
+        spawn("store.vacuum", async move {
             if let Err(error) = vacuum(&connector).await {
-                tracing::warn!(error = crate::error::detail(&error), "cannot vacuum");
+                // It is tried again, and others tell of a database that is away.
+                tracing::debug!(error = crate::error::detail(&error), "cannot vacuum");
             }
             let pause = PAUSE.max(began.elapsed() * PAUSE_PER_RUN);
             let not_before = Some(Instant::now() + pause);
