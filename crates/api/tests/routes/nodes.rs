@@ -262,7 +262,7 @@ async fn revocations_of_other_nodes_are_heard_of() {
 
 #[tokio::test]
 async fn a_node_alone_has_nothing_to_keep_up_with() {
-    let server = Server::new().await;
+    let server = Server::in_memory().await;
     assert!(server.state.watch_revocations(&Notify::new()).now_or_never().is_some());
 }
 

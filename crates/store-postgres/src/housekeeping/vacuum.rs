@@ -33,7 +33,6 @@ struct State {
 
 impl Vacuum {
     /// Begins one if it is time.
-    #[expect(clippy::disallowed_methods, reason = "the one place of housekeeping that spawns")]
     pub(crate) fn begin(&self, shared: &Shared) {
         let began = Instant::now();
         {
