@@ -3,8 +3,8 @@
 //! records goes on for as long as the store is open, a page at a time, so that a fault is seen on the
 //! server that has it.
 
-use parking_lot::Mutex;
 use rusqlite::{Connection, params};
+use store::walk;
 
 use crate::error::Result;
 
@@ -31,56 +31,9 @@ pub(crate) fn count(conn: &Connection) -> Result<u64> {
 type Key = (i64, Vec<u8>, Vec<u8>);
 
 /// What one page held.
-pub(crate) struct Page {
-    after: Key,
-    /// Where the next one begins; `None` at the end of the table.
-    last: Option<Key>,
-    found: u64,
-}
-
+type Page = walk::Page<Key>;
 /// How far the walk has come, and what it found.
-#[derive(Default)]
-pub(crate) struct Walk(Mutex<Progress>);
-
-#[derive(Default)]
-struct Progress {
-    after: Key,
-    /// In the round that goes on.
-    found: u64,
-    /// In the whole round before, or by the last check.
-    before: u64,
-}
-
-impl Walk {
-    /// Where the next page begins.
-    pub(crate) fn after(&self) -> Key {
-        self.0.lock().after.clone()
-    }
-
-    /// Takes a page into account, unless another one from there was first.
-    pub(crate) fn add(&self, page: Page) {
-        let mut progress = self.0.lock();
-        if progress.after != page.after {
-            return;
-        }
-        progress.found += page.found;
-        match page.last {
-            Some(last) => progress.after = last,
-            None => *progress = Progress { before: progress.found, ..Progress::default() },
-        }
-    }
-
-    /// A check has counted them all.
-    pub(crate) fn counted(&self, all: u64) {
-        self.0.lock().before = all;
-    }
-
-    /// What is known: a fault shows as soon as it is found, and is gone after a round without it.
-    pub(crate) fn found(&self) -> u64 {
-        let progress = self.0.lock();
-        progress.found.max(progress.before)
-    }
-}
+pub(crate) type Walk = walk::Walk<Key>;
 
 /// Looks at the records behind `after`. Each is compared with its work at one moment, so what is
 /// found is a fault and not a delivery that moved on meanwhile.
@@ -105,7 +58,7 @@ fn page_of(conn: &Connection, after: Key, rows: usize) -> Result<Page> {
             last = Some((row.get(0)?, row.get(1)?, row.get(2)?));
         }
     }
-    Ok(Page { after: after.clone(), last, found: unscheduled })
+    Ok(Page { after: after.clone(), next: last, found: unscheduled })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub struct PostgresOptions {
     pub url: String,
     /// How this node is called, for people.
     pub node_name: String,
-    /// Connections for reading and for the catalogue, beside the four that a node has of its own.
+    /// Connections for reading and for the catalogue, beside the six that a node has of its own.
     pub connections: usize,
     /// Most bytes that wait to be written; more answers `Overloaded`.
     pub queue_bytes: usize,

@@ -21,6 +21,7 @@ pub mod tasks;
 pub mod tokens;
 pub mod transfer;
 pub mod vault;
+pub mod walk;
 
 pub use catalog::Catalog;
 pub use deliveries::Deliveries;

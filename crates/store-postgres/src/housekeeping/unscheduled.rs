@@ -7,7 +7,7 @@ use domain::{
     id::{ApplicationId, EndpointId, OrganizationId},
     shard::Shard,
 };
-use parking_lot::Mutex;
+use store::walk;
 
 use crate::{
     conn::{Conn, Tx},
@@ -31,56 +31,9 @@ pub(crate) struct Place {
 }
 
 /// What one page held.
-pub(crate) struct Page {
-    after: Place,
-    /// Where the next one begins; `None` at the end.
-    next: Option<Place>,
-    found: u64,
-}
-
+type Page = walk::Page<Place>;
 /// How far the walk has come, and what it found.
-#[derive(Default)]
-pub(crate) struct Walk(Mutex<Progress>);
-
-#[derive(Default)]
-struct Progress {
-    after: Place,
-    /// In the round that goes on.
-    found: u64,
-    /// In the whole round before, or by the last check.
-    before: u64,
-}
-
-impl Walk {
-    /// Where the next page begins.
-    pub(crate) fn after(&self) -> Place {
-        self.0.lock().after.clone()
-    }
-
-    /// Takes a page into account, unless another one from there was first.
-    pub(crate) fn add(&self, page: Page) {
-        let mut progress = self.0.lock();
-        if progress.after != page.after {
-            return;
-        }
-        progress.found += page.found;
-        match page.next {
-            Some(next) => progress.after = next,
-            None => *progress = Progress { before: progress.found, ..Progress::default() },
-        }
-    }
-
-    /// A check has counted them all.
-    pub(crate) fn counted(&self, all: u64) {
-        self.0.lock().before = all;
-    }
-
-    /// What is known: a fault shows as soon as it is found, and is gone after a round without it.
-    pub(crate) fn found(&self) -> u64 {
-        let progress = self.0.lock();
-        progress.found.max(progress.before)
-    }
-}
+pub(crate) type Walk = walk::Walk<Place>;
 
 /// Records that are pending, a column each.
 #[derive(Default)]
@@ -154,35 +107,4 @@ async fn unscheduled(conn: &Conn, pending: &Pending) -> Result<u64> {
     let Pending { shard, endpoint, due, delivery, attempts } = pending;
     let row = conn.query_one(sql, &[shard, endpoint, due, delivery, attempts]).await?;
     rows::narrow(rows::get::<i64>(&row, 0)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(partition: &str) -> Place {
-        Place { partition: partition.into(), ..Place::default() }
-    }
-
-    #[test]
-    fn a_fault_shows_until_a_whole_round_was_without() {
-        let walk = Walk::default();
-        let step = |next: Option<&str>, found| {
-            walk.add(Page { after: walk.after(), next: next.map(place), found });
-            walk.found()
-        };
-        assert_eq!((step(Some("b"), 0), step(Some("c"), 2), step(None, 0)), (0, 2, 2));
-        assert_eq!((step(Some("b"), 0), step(None, 0)), (2, 0));
-        walk.counted(5);
-        assert_eq!((step(Some("b"), 0), step(None, 0)), (5, 0));
-    }
-
-    #[test]
-    fn a_page_counts_once() {
-        let walk = Walk::default();
-        for _ in 0..2 {
-            walk.add(Page { after: Place::default(), next: Some(place("b")), found: 4 });
-        }
-        assert_eq!(walk.found(), 4);
-    }
 }
