@@ -22,7 +22,8 @@ pub enum Mode {
     Scheduled,
     /// Fixed rate until standard input closes; repeats a message, with its idempotency key, at one
     /// server after the other until it is acknowledged. For servers that are killed meanwhile. Each
-    /// line of standard input is a mark: the report says what came when after it.
+    /// line of standard input is a mark: the report says what came when after it. With a limit it
+    /// also says how many arrived in the fullest window.
     Survive,
 }
 

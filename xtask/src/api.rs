@@ -59,12 +59,19 @@ impl Api {
 
     /// Posts JSON and reads the JSON answer; anything but 2xx is an error.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        let mut answer = self
+        self.post_keyed(path, body, None)
+    }
+
+    /// The same with an idempotency key.
+    pub fn post_keyed(&self, path: &str, body: &Value, key: Option<&str>) -> Result<Value> {
+        let mut request = self
             .agent
             .post(format!("{}{path}", self.base))
-            .header("authorization", format!("Bearer {}", self.token))
-            .send_json(body)
-            .with_context(|| path.to_owned())?;
+            .header("authorization", format!("Bearer {}", self.token));
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let mut answer = request.send_json(body).with_context(|| path.to_owned())?;
         let status = answer.status();
         let text = answer.body_mut().read_to_string()?;
         ensure!(status.is_success(), "{path}: {status} {text}");

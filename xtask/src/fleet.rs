@@ -45,11 +45,23 @@ impl Fleet {
         Ok(fleet)
     }
 
+    /// Makes a node for each of the URLs, and starts none.
+    pub fn make(campaign: &str, urls: &[String], settings: &str) -> Result<Self> {
+        let mut fleet = Self { nodes: Vec::new() };
+        urls.iter().try_for_each(|url| fleet.add(campaign, url, settings))?;
+        Ok(fleet)
+    }
+
+    fn add(&mut self, campaign: &str, url: &str, settings: &str) -> Result<()> {
+        let name = format!("n{}", self.nodes.len() + 1);
+        self.nodes.push(Server::over(campaign, url, &name, settings)?);
+        Ok(())
+    }
+
     /// Starts further ones, and returns when all of them own equal parts.
     pub fn grow(&mut self, campaign: &str, urls: &[String], settings: &str) -> Result<()> {
         for url in urls {
-            let name = format!("n{}", self.nodes.len() + 1);
-            self.nodes.push(Server::over(campaign, url, &name, settings)?);
+            self.add(campaign, url, settings)?;
             self.nodes.last_mut().expect("just pushed").start()?;
         }
         self.wait_balanced(BALANCE_LIMIT).map(drop)
@@ -103,7 +115,7 @@ impl Fleet {
         for node in self.nodes.iter_mut().filter(|node| node.is_running()) {
             node.terminate()?;
         }
-        self.nodes[0].check()
+        self.nodes[0].check().map(drop)
     }
 
     /// Takes all away.

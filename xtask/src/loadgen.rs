@@ -56,9 +56,14 @@ impl Running {
         writeln!(input, "{name}").context("loadgen has ended")
     }
 
+    /// Closes its input: it sends nothing more (mode `survive`).
+    pub fn stop_sending(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
     /// Closes its input, waits for its end, and returns its report.
     pub fn report(mut self) -> Result<Value> {
-        drop(self.child.stdin.take());
+        self.stop_sending();
         let mut text = String::new();
         self.out.read_to_string(&mut text)?;
         let status = self.child.wait()?;

@@ -17,10 +17,12 @@ mod disk_fault;
 mod failover;
 mod fleet;
 mod goals;
+mod history;
 mod kills;
 mod licences;
 mod load;
 mod loadgen;
+mod moving;
 mod nodes;
 mod receiver;
 mod roll;
@@ -68,6 +70,8 @@ enum Command {
     Changes(changes::Options),
     /// Nodes that are restarted one after the other, that join and leave, and limits meanwhile.
     Roll(roll::Options),
+    /// A store that is moved to PostgreSQL, and back, in the middle of the load.
+    Move(moving::Options),
 }
 
 fn main() -> ExitCode {
@@ -85,6 +89,7 @@ fn main() -> ExitCode {
         Command::Failover(options) => failover::run(&options),
         Command::Changes(options) => changes::run(&options),
         Command::Roll(options) => roll::run(&options),
+        Command::Move(options) => moving::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

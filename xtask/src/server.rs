@@ -1,4 +1,5 @@
 //! The release binary, as a process that is started, killed and asked.
+mod moves;
 mod ports;
 mod signals;
 mod watch;
@@ -35,6 +36,8 @@ pub struct Server {
     /// How it is called.
     pub name: String,
     dir: PathBuf,
+    /// The database that it shares with others, if it does.
+    shared: Option<String>,
     child: Option<Child>,
     /// Where its metrics are, if it has any.
     metrics: Option<SocketAddr>,
@@ -59,6 +62,7 @@ impl Server {
         let mut server =
             Self::make(&format!("{name}-{node_name}"), Some(metrics), &(shared + settings))?;
         node_name.clone_into(&mut server.name);
+        server.shared = Some(store.to_owned());
         Ok(server)
     }
 
@@ -79,7 +83,7 @@ impl Server {
         fs::write(dir.join("hookwright.toml"), config)?;
         let api = Api::new(format!("http://{listen}"), String::new());
         let name = name.to_owned();
-        let mut server = Self { name, dir, child: None, metrics, paused: false, api };
+        let mut server = Self { name, dir, shared: None, child: None, metrics, paused: false, api };
         server.api.token = shell::output(&mut server.command("token"))?.trim().to_owned();
         ensure!(!server.api.token.is_empty(), "`hookwright token` printed nothing");
         Ok(server)
@@ -108,7 +112,7 @@ impl Server {
         self.start_with(&[])
     }
 
-    /// The same with something in its environment that makes it fail.
+    /// The same with something in its environment, that may make it fail.
     pub fn start_with(&mut self, fault: &[(&str, OsString)]) -> Result<Duration> {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log"))?;
         let mut command = self.command("serve");
@@ -172,9 +176,9 @@ impl Server {
         Ok(true)
     }
 
-    /// Runs `hookwright check` over the data, the server being down.
-    pub fn check(&self) -> Result<()> {
-        shell::output(&mut self.command("check")).map(drop)
+    /// Runs `hookwright check` over the data, the server being down; what it says, if all is well.
+    pub fn check(&self) -> Result<String> {
+        shell::output(&mut self.command("check"))
     }
 
     fn log_tail(&self) -> String {

@@ -55,7 +55,8 @@ pub fn output(command: &mut Command) -> Result<String> {
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("{} could not be started", shown(command)))?;
-    ensure!(out.status.success(), "{} failed ({})", shown(command), out.status);
+    let said = String::from_utf8_lossy(&out.stdout);
+    ensure!(out.status.success(), "{} failed ({})\n{said}", shown(command), out.status);
     String::from_utf8(out.stdout).context("its output is not UTF-8")
 }
 

@@ -4,7 +4,7 @@ use crate::{
     database::Database,
     deploy, failover, kills, licences,
     load::{self, Store::Postgres},
-    nodes, roll, sdk, shell, soak,
+    moving, nodes, roll, sdk, shell, soak,
 };
 use anyhow::{Context, Result};
 use std::time::Instant;
@@ -56,9 +56,11 @@ pub enum Part {
     Changes,
     /// Nodes that are restarted, join and leave, short.
     Roll,
+    /// A store that is moved, short.
+    Move,
 }
 
-const ALL: [Part; 18] = [
+const ALL: [Part; 19] = [
     Part::Format,
     Part::Arrows,
     Part::Licences,
@@ -77,6 +79,7 @@ const ALL: [Part; 18] = [
     Part::Failover,
     Part::Changes,
     Part::Roll,
+    Part::Move,
 ];
 
 /// Runs the parts asked for, or all; stops at the first that fails.
@@ -117,6 +120,7 @@ fn one(part: Part) -> Result<()> {
         Part::Failover => failover::run(&failover::Options::default()),
         Part::Changes => changes::run(&changes::Options::default()),
         Part::Roll => roll::run(&roll::Options::default()),
+        Part::Move => moving::run(&moving::Options::default()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `limits`: whether a rate limit holds, and how near to it the server gets.
 use crate::{
+    args::Args,
     setup::Bench,
     stage::{Setting, Stage, measure},
 };
@@ -22,6 +23,11 @@ pub async fn run(bench: &Bench) -> Result<Value> {
     measure(bench, setting, act).await
 }
 
+/// Whether anything has a limit.
+pub const fn any(args: &Args) -> bool {
+    args.app_limit.is_some() || args.endpoint_limit.is_some()
+}
+
 /// Arrivals per second that one application may see (with `--endpoint-limit`, per endpoint).
 fn limit_of(bench: &Bench) -> Result<f64> {
     let limit = bench.args.app_limit.or(bench.args.endpoint_limit);
@@ -29,10 +35,16 @@ fn limit_of(bench: &Bench) -> Result<f64> {
 }
 
 async fn act(stage: &Stage<'_>) -> Result<Value> {
-    let args = &stage.bench.args;
-    let limit = limit_of(stage.bench)?;
     stage.send_all().await;
     stage.drain().await;
+    windows(stage, (stage.bench.args.secs * 1e6) as u64)
+}
+
+/// The worst windows of all limits, among what arrived up to a second and `saturated_us` after the
+/// first.
+pub fn windows(stage: &Stage<'_>, saturated_us: u64) -> Result<Value> {
+    let args = &stage.bench.args;
+    let limit = limit_of(stage.bench)?;
     let arrivals = stage.run.arrivals.as_ref().context("the run keeps no arrivals")?;
     let arrivals = arrivals.lock().expect("no holder of this lock panics").clone();
     // What has a limit of its own: an application, or an endpoint.
@@ -42,7 +54,6 @@ async fn act(stage: &Stage<'_>) -> Result<Value> {
         times[kept.endpoint as usize / endpoints].push(kept.at_us);
     }
     times.iter_mut().for_each(|times| times.sort_unstable());
-    let saturated_us = (args.secs * 1e6) as u64;
     let of_all = |window_us| {
         let each = times.iter().map(|times| extremes(times, saturated_us, window_us, limit));
         let worst = each.reduce(|worst, one| {
@@ -54,7 +65,7 @@ async fn act(stage: &Stage<'_>) -> Result<Value> {
     Ok(json!({
         "limit_per_s": limit,
         "limited": times.len(),
-        "saturated_s": args.secs,
+        "saturated_s": saturated_us as f64 / 1e6,
         "windows_1s": of_all(SECOND_US),
         "windows_10s": of_all(10 * SECOND_US),
     }))

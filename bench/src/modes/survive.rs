@@ -1,6 +1,7 @@
 //! `survive`: what servers that are killed under load keep of their promises.
 use crate::{
     marks::{self, Mark, Record},
+    modes::limits,
     setup::Bench,
     stage::{Setting, Stage, measure},
 };
@@ -50,5 +51,11 @@ async fn act(stage: &Stage<'_>) -> Result<Value> {
         end_us,
     };
     let marks = marks.lock().expect("no holder of this lock panics");
-    Ok(json!({ "sending_s": end_us as f64 / 1e6, "marks": marks::report(&marks, &record) }))
+    let mut extra =
+        json!({ "sending_s": end_us as f64 / 1e6, "marks": marks::report(&marks, &record) });
+    if limits::any(&stage.bench.args) {
+        // As long as anything arrives.
+        extra["limits"] = limits::windows(stage, stage.run.now_us())?;
+    }
+    Ok(extra)
 }

@@ -125,8 +125,13 @@ fn a_server_without_a_limit_exceeds_it() {
 /// Starts mode `survive`, writes marks, and returns the report once its input was closed, or once it
 /// ended by itself if it is to be kept open.
 fn survive(bases: &[&str], n: &str, marks: &str, keep_open: bool) -> Value {
+    survive_with(bases, &["--n", n], marks, keep_open)
+}
+
+fn survive_with(bases: &[&str], arguments: &[&str], marks: &str, keep_open: bool) -> Value {
     let mut child = Command::new(env!("CARGO_BIN_EXE_loadgen"))
-        .args(["survive", "--n", n, "--rate", "1000", "--c", "4", "--base", &bases.join(",")])
+        .args(["survive", "--rate", "1000", "--c", "4", "--base", &bases.join(",")])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -167,4 +172,17 @@ fn what_one_server_does_not_take_another_one_gets() {
     let refused = count(&report["answers"], "none");
     assert!((2..=100).contains(&refused), "two of the connections begin there: {refused}");
     assert_eq!(fake.distinct_keys(), 100, "a repeat has the key of the first try");
+}
+
+#[test]
+fn limits_are_looked_at_while_servers_come_and_go() {
+    let fake = Fake::start(Faults::default());
+    // 1,000 messages arrive in each second; nobody holds them back.
+    let arguments = ["--n", "1500", "--app-limit", "100"];
+    let report = survive_with(&[&fake.base], &arguments, "", true);
+    let limits = &report["extra"]["limits"];
+    assert_eq!(limits["limit_per_s"], 100.0);
+    let ratio = limits["windows_1s"]["max_ratio"].as_f64().expect("a ratio");
+    assert!((5.0..=15.0).contains(&ratio), "{ratio}");
+    assert!(survive(&[&fake.base], "10", "", true)["extra"]["limits"].is_null());
 }
