@@ -1,5 +1,5 @@
-//! The group committer: it takes whatever waits at this moment (no timer: an idle store commits at
-//! once), writes it in one transaction, and answers all. There is one for outcomes and one for new
+//! The group committer: it takes whatever waits at this moment (an idle store commits at once, a busy one
+//! waits a little if it is little: see [`Pace`]), writes it in one transaction, and answers all. There is one for outcomes and one for new
 //! work, each with a connection of its own, so that neither waits for the other.
 
 use std::{
@@ -16,10 +16,12 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{error::Error, quiet::Quiet, spawn::spawn};
+use crate::{error::Error, pace::Pace, quiet::Quiet, spawn::spawn};
 
 /// Most rows in one transaction: bounds how long the next one waits.
 const MAX_ROWS: usize = 2_048;
+/// So many rows do not wait for more.
+const ENOUGH: usize = 64;
 /// Most bytes in one transaction.
 const MAX_BYTES: usize = 8 << 20;
 /// How long it is tried to find out what became of a commit whose answer was lost.
@@ -56,6 +58,8 @@ pub(crate) trait Act: Send + Sync + 'static {
     const NAME: &'static str;
     /// Whether it may be refused when too much waits.
     const MAY_WAIT: bool;
+    /// Least time between two transactions while there is much to write.
+    const BETWEEN: Duration;
 
     /// Rows and bytes that an item is bounded by.
     fn size(item: &Self::Item) -> (usize, usize);
@@ -152,19 +156,25 @@ impl<A: Act> Drop for Committer<A> {
 
 impl<A: Act> Queue<A> {
     /// What goes into the next transaction; `None` at the end.
-    async fn next(&self) -> Option<Vec<Job<A>>> {
+    async fn next(&self, pace: &mut Pace) -> Option<Vec<Job<A>>> {
         loop {
-            {
+            let more = self.wake.notified();
+            let wait = {
                 let mut waiting = self.waiting.lock();
-                let jobs = waiting.take();
-                if !jobs.is_empty() {
-                    return Some(jobs);
+                let wait = waiting.rows < ENOUGH && !waiting.stopped && pace.must_wait();
+                if !waiting.jobs.is_empty() && !wait {
+                    pace.started(waiting.rows);
+                    return Some(waiting.take());
                 }
-                if waiting.stopped {
+                if waiting.jobs.is_empty() && waiting.stopped {
                     return None;
                 }
+                wait
+            };
+            tokio::select! {
+                () = more => {}
+                () = pace.wait(), if wait => {}
             }
-            self.wake.notified().await;
         }
     }
 }
@@ -194,7 +204,8 @@ struct Worker<A: Act> {
 impl<A: Act> Worker<A> {
     async fn run(mut self) {
         let queue = self.queue.clone();
-        while let Some(jobs) = queue.next().await {
+        let mut pace = Pace::new(A::BETWEEN);
+        while let Some(jobs) = queue.next(&mut pace).await {
             let started = Instant::now();
             let (mut items, mut replies) = (Vec::new(), Vec::new());
             for job in jobs {

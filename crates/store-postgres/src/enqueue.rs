@@ -115,10 +115,12 @@ async fn messages(tx: &Tx, deliveries: &[Delivery]) -> Result<HashMap<MessageId,
     let Some(first) = deliveries.first() else { return Ok(HashMap::new()) };
     let ids: Vec<&[u8]> =
         deliveries.iter().map(|delivery| delivery.message.raw().as_slice()).collect();
-    let sql = "/* enqueue */ SELECT id, endpoints FROM message
-               WHERE org = $1 AND app = $2 AND id = ANY ($3) ORDER BY id FOR UPDATE";
-    let (org, app) = (first.org.raw().as_slice(), first.app.raw().as_slice());
-    let found = tx.query(sql, &[&org, &app, &ids]).await?;
+    let (orgs, apps) = keys_of(first, ids.len());
+    let sql = "/* enqueue */ SELECT m.id, m.endpoints
+         FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) AS u (org, app, id)
+         JOIN message m ON m.org = u.org AND m.app = u.app AND m.id = u.id
+         ORDER BY m.id FOR UPDATE OF m";
+    let found = tx.query(sql, &[&orgs, &apps, &ids]).await?;
     let message =
         |row: &tokio_postgres::Row| Ok((rows::id(row, 0)?, rows::ids(rows::bytes(row, 1)?)));
     found.iter().map(message).collect()
@@ -137,9 +139,15 @@ async fn add_endpoints(
     let ids: Vec<&[u8]> = targets.iter().map(|(id, _)| id.raw().as_slice()).collect();
     let added: Vec<&[u8]> = targets.iter().map(|(_, added)| added.as_slice()).collect();
     let sql = "/* enqueue */ UPDATE message m SET endpoints = m.endpoints || u.added
-         FROM unnest($3::bytea[], $4::bytea[]) AS u (id, added)
-         WHERE m.org = $1 AND m.app = $2 AND m.id = u.id";
-    let (org, app) = (first.org.raw().as_slice(), first.app.raw().as_slice());
-    tx.execute(sql, &[&org, &app, &ids, &added]).await?;
+         FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[]) AS u (org, app, id, added)
+         WHERE m.org = u.org AND m.app = u.app AND m.id = u.id";
+    let (orgs, apps) = keys_of(first, ids.len());
+    tx.execute(sql, &[&orgs, &apps, &ids, &added]).await?;
     Ok(())
+}
+
+/// The tenant, once for each of its rows: rows are found by all of their key then. By the tenant alone
+/// all of an application's messages would be read, and the others thrown away.
+fn keys_of(delivery: &Delivery, rows: usize) -> (Vec<&[u8]>, Vec<&[u8]>) {
+    (vec![delivery.org.raw(); rows], vec![delivery.app.raw(); rows])
 }

@@ -27,6 +27,7 @@ use crate::{
     conn::{Params, Tx},
     connect::Connector,
     error::{Error, Result},
+    pace::Pace,
     quiet::Quiet,
     rows,
     spawn::spawn,
@@ -47,6 +48,9 @@ const DEADLINE: Duration = Duration::from_secs(3);
 const RECONNECT: Duration = Duration::from_millis(250);
 /// Rows of changes are kept for at least this long: who was away for longer knows nothing.
 const REMEMBERED: Duration = Duration::from_secs(300);
+/// Least time between two notifications while much is told: each wakes all nodes, and theirs are the
+/// small readings that follow.
+const BETWEEN_WAKES: Duration = Duration::from_millis(5);
 /// Lanes in one notification, which has 8,000 bytes at most.
 const LANES_AT_A_TIME: usize = 80;
 /// Lanes that wait to be told of. The owners of what is more find it by themselves.
@@ -166,12 +170,15 @@ fn expunged(payload: &str) -> Option<(OrganizationId, ApplicationId, MessageId)>
 /// What was gathered while the notification before was on its way goes out with the next one.
 async fn tell(connector: Connector, board: Arc<Board>, quiet: Arc<Quiet>) {
     let mut client: Option<Client> = None;
+    let mut pace = Pace::new(BETWEEN_WAKES);
     loop {
         board.wake.notified().await;
+        pace.wait().await;
         let lanes: Vec<_> = board.wakes.lock().drain().collect();
         if lanes.is_empty() {
             continue;
         }
+        pace.started(lanes.len());
         let payloads: Vec<String> = lanes.chunks(LANES_AT_A_TIME).map(encode).collect();
         let told = async {
             let connected = match client.take().filter(|client| !client.is_closed()) {

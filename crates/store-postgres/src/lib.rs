@@ -22,6 +22,8 @@ mod insert;
 mod limits;
 mod nodes;
 mod options;
+mod pace;
+mod pages;
 mod partitions;
 mod publish;
 mod quiet;
@@ -47,6 +49,7 @@ use crate::{
     error::Result,
     feed::Feed,
     housekeeping::House,
+    pages::Pages,
     publish::Ingest,
     quiet::Quiet,
     settle::Settling,
@@ -63,6 +66,7 @@ const SLOTS: u16 = 512;
 pub struct PostgresStore {
     ingest: Committer<Ingest>,
     settles: Committer<Settling>,
+    pages: Pages,
     feed: Feed,
     /// The connection of heartbeats: nothing else makes them late.
     keeper: Pool,
@@ -139,6 +143,7 @@ impl PostgresStore {
         Ok(Self {
             ingest: Committer::start(ingest, quiet.clone(), rows, bytes),
             settles: Committer::start(settling, quiet.clone(), rows, bytes),
+            pages: Pages::start(&shared),
             feed: Feed::start(&connector, quiet),
             keeper: connector.brief().pool(1, HEARTBEAT_TIMEOUT),
             shared,

@@ -1,6 +1,9 @@
 //! The one way in: message, deliveries and claims in one act.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use domain::{
@@ -92,6 +95,8 @@ impl Act for Ingest {
     type Done = Published;
     const NAME: &'static str = "publish";
     const MAY_WAIT: bool = true;
+    // Callers wait for it.
+    const BETWEEN: Duration = Duration::from_millis(10);
 
     fn size(item: &Prepared) -> (usize, usize) {
         item.size()

@@ -130,6 +130,8 @@ impl Act for Settling {
     type Done = Settled;
     const NAME: &'static str = "settle";
     const MAY_WAIT: bool = false;
+    // Nobody waits for it but the next attempts of a full lane.
+    const BETWEEN: Duration = Duration::from_millis(20);
 
     fn size(item: &Outcome) -> (usize, usize) {
         let response = item.settle.attempt.as_ref().map_or(0, |a| a.outcome.response.len());

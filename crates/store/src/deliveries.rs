@@ -61,7 +61,7 @@ pub struct DueDelivery {
 }
 
 /// A page of a lane's due work.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DuePage {
     /// In order of due time.
     pub due: Vec<DueDelivery>,
