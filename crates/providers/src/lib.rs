@@ -1,3 +1,23 @@
-//! x
-#[allow(dead_code)]
+//! Who sends webhooks, and how to tell their requests from anyone else's.
+
+pub mod catalogue;
 pub mod row;
+
+mod body;
+mod code;
+mod encoding;
+mod keys;
+mod moment;
+mod provider;
+mod request;
+mod secret;
+mod verdict;
+mod verify;
+mod view;
+
+pub use keys::{KeyKind, KeyUrl, Keys, LONGEST_KEY};
+pub use provider::Provider;
+pub use request::{LONGEST_HEADER, Request};
+pub use row::RowError;
+pub use secret::Secret;
+pub use verdict::{Genuine, Reason, Verdict};

@@ -109,8 +109,7 @@ impl Row {
             (_, MacKind::Hash) => Mac::Plain(self.hash.ok_or_else(|| missing("hash"))?),
         };
         let template = template("signed", need("signed", self.signed.as_deref())?)?;
-        let message_id =
-            self.message_id.as_deref().map(|t| places("message_id", t)).transpose()?;
+        let message_id = self.message_id.as_deref().map(|t| places("message_id", t)).transpose()?;
         let time = match &self.timestamp {
             Some(text) => Some(TimeRule {
                 places: places("timestamp", text)?,
@@ -263,8 +262,11 @@ impl Row {
                 Err(RowError::new("event_id_signed", "false", "there is no event id"))
             };
         };
-        let places: Vec<&Place> =
-            id.iter().filter_map(|p| if let Piece::At(p) = p { Some(p) } else { None }).flatten().collect();
+        let places: Vec<&Place> = id
+            .iter()
+            .filter_map(|p| if let Piece::At(p) = p { Some(p) } else { None })
+            .flatten()
+            .collect();
         let covered = match &rules.rule {
             Rule::Signed(rule) => places.iter().all(|p| covers(rule, p)),
             Rule::Jwt(rule) => places.iter().all(|p| {

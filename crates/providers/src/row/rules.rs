@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Algorithm, Challenge, Code, Encoding, Expression, Hash, JwtAlgorithm, KeyForm, Places, Template,
-    TimeUnit, UrlVariant,
+    Algorithm, Challenge, Code, Encoding, Expression, Hash, JwtAlgorithm, KeyForm, Places,
+    Template, TimeUnit, UrlVariant,
 };
 
 /// What the engine does for one provider.

@@ -1,9 +1,6 @@
 //! Texts with places in braces: the signed bytes, event ids, event types.
 
-use super::{
-    Places, RowError,
-    places::places,
-};
+use super::{Places, RowError, places::places};
 
 /// At most this many pieces.
 const MOST_PIECES: usize = 32;
