@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod row;
+pub mod vectors;
 
 mod body;
 mod code;

@@ -77,7 +77,7 @@ impl<'a> View<'a> {
     }
 
     fn every(&self, place: &Place) -> Vec<Cow<'_, [u8]>> {
-        let values = match place {
+        match place {
             Place::Header(name) => self.request.headers_named(name).map(Cow::Borrowed).collect(),
             Place::Headers(prefix) => self
                 .request
@@ -97,9 +97,8 @@ impl<'a> View<'a> {
                     .map(|v| Cow::Borrowed(v.as_str().unwrap_or_default().as_bytes()))
                     .collect()
             }
-            _ => self.at(place, Beside::default()).into_iter().collect::<Vec<_>>(),
-        };
-        values
+            _ => self.at(place, Beside::default()).into_iter().collect(),
+        }
     }
 
     /// What stands at a place. None if it is empty.

@@ -141,7 +141,8 @@ impl Row {
             self.key,
             KeyForm::Pem | KeyForm::RawHex | KeyForm::RawBase64 | KeyForm::SpkiBase64
         );
-        if public != matches!(mac, Mac::Pair(_)) || self.key == KeyForm::Jwks {
+        let hashed_along = matches!(mac, Mac::Plain(_)) && self.key != KeyForm::Utf8;
+        if public != matches!(mac, Mac::Pair(_)) || hashed_along || self.key == KeyForm::Jwks {
             let why = "this form does not fit the scheme";
             return Err(RowError::new("key", self.key.word(), why));
         }

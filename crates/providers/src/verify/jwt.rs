@@ -213,7 +213,8 @@ fn check_claims(
 fn says(claim: &Value, wanted: &str) -> bool {
     match claim {
         Value::String(text) => text == wanted,
-        Value::Bool(_) | Value::Number(_) => claim.to_string() == wanted,
+        Value::Bool(truth) => wanted == if *truth { "true" } else { "false" },
+        Value::Number(number) => wanted == number.to_string().as_str(),
         Value::Array(items) => items.iter().any(|i| i.as_str() == Some(wanted)),
         Value::Null | Value::Object(_) => false,
     }
