@@ -5,6 +5,7 @@ pub mod row;
 pub mod vectors;
 
 mod body;
+mod challenge;
 mod code;
 mod encoding;
 mod keys;
@@ -16,6 +17,7 @@ mod verdict;
 mod verify;
 mod view;
 
+pub use challenge::{Effect, Reply};
 pub use keys::{KeyKind, KeyUrl, Keys, LONGEST_KEY};
 pub use provider::Provider;
 pub use request::{LONGEST_HEADER, Request};

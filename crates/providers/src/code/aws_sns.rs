@@ -63,7 +63,7 @@ pub(super) fn verify(given: &Given<'_>) -> Result<Proof, Unproven> {
 }
 
 /// Whether a host is one of SNS: `sns.<region>.amazonaws.com`, or the same in China.
-pub(crate) fn amazon_host(host: &str) -> bool {
+fn amazon_host(host: &str) -> bool {
     let Some(rest) = host.strip_prefix("sns.") else { return false };
     let rest = rest.strip_suffix(".cn").unwrap_or(rest);
     let Some(region) = rest.strip_suffix(".amazonaws.com") else { return false };

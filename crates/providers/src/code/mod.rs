@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
 use domain::clock::Timestamp;
 
-pub(crate) use aws_sns::{amazon_host, confirmation};
+pub(crate) use aws_sns::confirmation;
 pub(crate) use braintree::key as braintree_key;
 
 use crate::{

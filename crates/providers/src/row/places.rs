@@ -51,6 +51,11 @@ pub struct Pointer {
 }
 
 impl Place {
+    /// Whether it is the header with this name.
+    pub fn is_header(&self, name: &str) -> bool {
+        matches!(self, Self::Header(header) if header.eq_ignore_ascii_case(name))
+    }
+
     /// The text it was written as, for messages.
     pub fn text(&self) -> String {
         let pointer = |p: &Pointer| match &p.inner {

@@ -2,7 +2,7 @@
 
 use crate::{
     Reason,
-    row::{Place, Shape, SignedRule},
+    row::{Shape, SignedRule},
     view::View,
 };
 
@@ -43,15 +43,6 @@ pub(crate) fn groups(rule: &SignedRule, view: &View<'_>) -> Result<Vec<Group>, R
         }
     }
     if groups.is_empty() { Err(Reason::MalformedSignature) } else { Ok(groups) }
-}
-
-/// Whether a place of the signature is a header with this name: for whoever looks for the header of
-/// another provider.
-pub(crate) fn is_header(place: &Place, name: &str) -> bool {
-    match place {
-        Place::Header(header) => header.eq_ignore_ascii_case(name),
-        _ => false,
-    }
 }
 
 fn without_prefix<'t>(shape: &Shape, text: &'t str) -> Option<&'t str> {
