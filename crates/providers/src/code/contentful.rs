@@ -65,7 +65,7 @@ pub(super) fn verify(given: &Given<'_>) -> Result<Proof, Reason> {
 }
 
 /// Path and query, as Contentful's library spells them: the query is escaped twice.
-fn path(url: &str) -> String {
+pub(crate) fn path(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.split('#').next().unwrap_or_default();
     let path = rest.find(['/', '?']).and_then(|at| rest.get(at..)).unwrap_or("/");

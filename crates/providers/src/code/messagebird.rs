@@ -21,10 +21,7 @@ pub(super) fn verify(given: &Given<'_>) -> Result<Proof, Reason> {
     let time = given.header("messagebird-request-timestamp").ok_or(Reason::MissingTimestamp)?;
     let sent_at = moment::read(TimeUnit::Seconds, time).ok_or(Reason::MalformedTimestamp)?;
     let request = &given.view.request;
-    let mut pairs: Vec<_> =
-        form_urlencoded::parse(request.query().as_bytes()).take(MOST_FIELDS).collect();
-    pairs.sort();
-    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    let query = query(request.query());
     let hash = digest::digest(&digest::SHA256, request.body);
     let head = format!("{time}\n{query}\n");
     let secret = by_secret(given.secrets, |secret| {
@@ -33,4 +30,11 @@ pub(super) fn verify(given: &Given<'_>) -> Result<Proof, Reason> {
     })?;
     judge_time(sent_at, given.now, given.tolerance_s)?;
     Ok(Proof { secret: Some(secret), sent_at: Some(sent_at), ..Proof::default() })
+}
+
+/// The query with its parameters sorted.
+pub(crate) fn query(query: &str) -> String {
+    let mut pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).take(MOST_FIELDS).collect();
+    pairs.sort();
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }

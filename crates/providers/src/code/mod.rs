@@ -19,6 +19,9 @@ use domain::clock::Timestamp;
 
 pub(crate) use aws_sns::confirmation;
 pub(crate) use braintree::key as braintree_key;
+pub(crate) use contentful::path as contentful_path;
+pub(crate) use messagebird::query as messagebird_query;
+pub(crate) use plivo::signed_url as plivo_url;
 
 use crate::{
     Keys, Reason, Secret,
@@ -66,7 +69,7 @@ pub(crate) fn verify(code: Code, given: &Given<'_>) -> Result<Proof, Unproven> {
 }
 
 /// HMAC-SHA256 of pieces.
-fn sha256(key: &[u8], pieces: &[&[u8]]) -> hmac::Tag {
+pub(crate) fn sha256(key: &[u8], pieces: &[&[u8]]) -> hmac::Tag {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
     pieces.iter().for_each(|piece| context.update(piece));
     context.sign()

@@ -18,7 +18,9 @@ pub(super) fn verify(given: &Given<'_>) -> Result<Proof, Reason> {
         return Err(Reason::MalformedSignature);
     }
     let nonce = given.header("x-plivo-signature-v3-nonce").ok_or(Reason::MissingPart)?;
-    let signed = format!("{}.{nonce}", signed_url(given));
+    let request = &given.view.request;
+    let url = signed_url(request.method, request.url, given.view.form());
+    let signed = format!("{url}.{nonce}");
     let secret = by_secret(given.secrets, |secret| {
         let right = sha256(secret.text().as_bytes(), &[signed.as_bytes()]);
         Ok(signatures.iter().any(|s| equal(s, right.as_ref())))
@@ -27,16 +29,16 @@ pub(super) fn verify(given: &Given<'_>) -> Result<Proof, Reason> {
 }
 
 /// The URL without its query, then the query sorted, then, unless it is a GET, the form's fields.
-fn signed_url(given: &Given<'_>) -> String {
-    let request = &given.view.request;
-    let base = request.url.split(['?', '#']).next().unwrap_or_default();
-    let mut query = urlencoded(request.query().as_bytes());
+pub(crate) fn signed_url(method: &str, url: &str, form: &[(String, String)]) -> String {
+    let url = url.split('#').next().unwrap_or_default();
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let mut query = urlencoded(query.as_bytes());
     query.sort();
     let query: Vec<String> = query.iter().map(|(n, v)| format!("{n}={v}")).collect();
-    let fields = if request.method == "GET" {
+    let fields = if method == "GET" {
         String::new()
     } else {
-        let mut fields = given.view.form().to_vec();
+        let mut fields = form.to_vec();
         fields.sort();
         fields.iter().flat_map(|(n, v)| [n.as_str(), v.as_str()]).collect()
     };

@@ -227,7 +227,7 @@ fn seconds(from: &Value, name: &str) -> Option<Timestamp> {
 
 /// Atlassian's query string hash: method, path and sorted query, without the token itself.
 /// <https://developer.atlassian.com/cloud/jira/platform/understanding-jwt-for-connect-apps/>
-fn request_hash(method: &str, url: &str) -> String {
+pub(crate) fn request_hash(method: &str, url: &str) -> String {
     let (before, query) = url.split_once('?').unwrap_or((url, ""));
     let rest = before.split_once("://").map_or(before, |(_, rest)| rest);
     let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
