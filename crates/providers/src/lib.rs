@@ -1,6 +1,7 @@
 //! Who sends webhooks, and how to tell their requests from anyone else's.
 
 pub mod catalogue;
+pub mod doctor;
 pub mod row;
 pub mod vectors;
 

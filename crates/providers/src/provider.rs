@@ -26,7 +26,7 @@ impl Provider {
         let mut reader = serde_json::Deserializer::from_str(json);
         let row: Row = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
             let path = e.path().to_string();
-            let field = if path == "." { String::new() } else { path };
+            let field = if matches!(path.as_str(), "." | "?") { String::new() } else { path };
             RowError::new(&field, "", e.inner().to_string())
         })?;
         reader.end().map_err(|e| RowError::new("", "", e.to_string()))?;
@@ -99,6 +99,10 @@ impl Provider {
 
     pub(crate) fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    pub(crate) fn rules_mut(&mut self) -> &mut Rules {
+        &mut self.rules
     }
 
     pub(crate) fn settings(&self) -> &BTreeMap<String, String> {

@@ -5,7 +5,7 @@ use std::fmt;
 pub struct RowError {
     /// The row's id, as far as it is known.
     pub row: String,
-    /// The field.
+    /// The field; empty if it is the row as a whole.
     pub field: String,
     /// What it holds, shortened to 100 characters; empty if it is missing.
     pub value: String,
@@ -36,6 +36,9 @@ impl fmt::Display for RowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.row.is_empty() {
             write!(f, "provider {}: ", self.row)?;
+        }
+        if self.field.is_empty() {
+            return f.write_str(&self.why);
         }
         write!(f, "field `{}`", self.field)?;
         if !self.value.is_empty() {
