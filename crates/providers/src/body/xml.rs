@@ -1,7 +1,7 @@
 //! One value of an XML document, read as a stream: no tree, no entities but the five, no DTD.
 
 use quick_xml::{
-    Reader,
+    Reader, XmlVersion,
     events::{BytesStart, Event},
 };
 
@@ -18,7 +18,8 @@ pub(crate) fn value(
     absolute: bool,
     attribute: Option<&str>,
 ) -> Option<String> {
-    let mut reader = Reader::from_reader(xml);
+    // Other encodings than UTF-8 are not read.
+    let mut reader = Reader::from_str(std::str::from_utf8(xml).ok()?);
     let mut open: Vec<String> = Vec::new();
     // Set while inside the element that is looked for: its depth and its text so far.
     let mut inside: Option<(usize, String)> = None;
@@ -55,19 +56,19 @@ pub(crate) fn value(
                 if let Some((depth, so_far)) = &mut inside
                     && *depth == open.len()
                 {
-                    so_far.push_str(&text.decode().ok()?);
+                    so_far.push_str(&text.xml10_content());
                 }
             }
             Event::CData(text) => {
                 if let Some((depth, so_far)) = &mut inside
                     && *depth == open.len()
                 {
-                    so_far.push_str(&text.decode().ok()?);
+                    so_far.push_str(&text.xml10_content());
                 }
             }
             Event::GeneralRef(entity) => {
                 if let Some((_, so_far)) = &mut inside {
-                    so_far.push(match &*entity.decode().ok()? {
+                    so_far.push(match &*entity {
                         "amp" => '&',
                         "lt" => '<',
                         "gt" => '>',
@@ -85,7 +86,7 @@ pub(crate) fn value(
 }
 
 fn local(start: &BytesStart<'_>) -> String {
-    String::from_utf8_lossy(start.local_name().as_ref()).into_owned()
+    start.local_name().as_ref().to_owned()
 }
 
 fn fits(open: &[String], path: &[String], absolute: bool) -> bool {
@@ -93,10 +94,8 @@ fn fits(open: &[String], path: &[String], absolute: bool) -> bool {
 }
 
 fn attribute_of(start: &BytesStart<'_>, name: &str) -> Option<String> {
-    let found = start
-        .attributes()
-        .filter_map(Result::ok)
-        .find(|a| a.key.local_name().as_ref() == name.as_bytes())?;
-    let value = found.unescape_value().ok()?.into_owned();
+    let found =
+        start.attributes().filter_map(Result::ok).find(|a| a.key.local_name().as_ref() == name)?;
+    let value = found.normalized_value(XmlVersion::Implicit1_0).ok()?.into_owned();
     Some(value).filter(|v| !v.is_empty())
 }

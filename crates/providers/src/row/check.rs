@@ -1,18 +1,12 @@
 //! From what is written to what is followed: every bound and every "together with" of a row.
 
-use std::collections::BTreeMap;
-
 use url::Url;
 
 use super::{
-    Challenge, JwtAlgorithm, JwtRule, KeyForm, KeySource, Mac, MacKind, Piece, Place, Places, Row,
-    RowError, Rule, Rules, Scheme, Shape, SignedRule, TimeRule,
-    places::places,
-    template::{expression, template},
+    Challenge, Piece, Place, Places, Row, RowError, Rule, Rules, Scheme, SignedRule,
+    places::places, template::expression,
 };
 
-/// A tolerance is at most this, in seconds: a day.
-const LONGEST_TOLERANCE: u32 = 86_400;
 /// Texts that have no bound of their own have this one, in bytes.
 const LONGEST_TEXT: usize = 2_000;
 
@@ -91,134 +85,6 @@ impl Row {
             return Err(RowError::new("settings", "", "at most 8"));
         }
         Ok(())
-    }
-
-    fn tolerance(&self) -> Result<Option<u32>, RowError> {
-        match self.tolerance_s {
-            Some(s) if s == 0 || s > LONGEST_TOLERANCE => {
-                Err(RowError::new("tolerance_s", &s.to_string(), "1 to 86,400 seconds"))
-            }
-            tolerance => Ok(tolerance),
-        }
-    }
-
-    fn signed_rule(&self) -> Result<SignedRule, RowError> {
-        let mac = match (self.scheme, self.mac) {
-            (Scheme::Asym, _) => Mac::Pair(self.algorithm.ok_or_else(|| missing("algorithm"))?),
-            (_, MacKind::Hmac) => Mac::Hmac(self.hash.ok_or_else(|| missing("hash"))?),
-            (_, MacKind::Hash) => Mac::Plain(self.hash.ok_or_else(|| missing("hash"))?),
-        };
-        let template = template("signed", need("signed", self.signed.as_deref())?)?;
-        let message_id = self.message_id.as_deref().map(|t| places("message_id", t)).transpose()?;
-        let time = match &self.timestamp {
-            Some(text) => Some(TimeRule {
-                places: places("timestamp", text)?,
-                unit: self.timestamp_unit,
-                tolerance_s: self.tolerance()?,
-            }),
-            None if self.tolerance_s.is_some() => return Err(missing("timestamp")),
-            None => None,
-        };
-        let has = |piece: Piece| template.contains(&piece);
-        if has(Piece::Timestamp) && time.is_none() {
-            return Err(missing("timestamp"));
-        }
-        if has(Piece::Id) != message_id.is_some() {
-            return Err(RowError::new(
-                "message_id",
-                self.message_id.as_deref().unwrap_or_default(),
-                "goes together with {id} in `signed`",
-            ));
-        }
-        if has(Piece::Secret) != matches!(mac, Mac::Plain(_)) {
-            return Err(RowError::new(
-                "signed",
-                self.signed.as_deref().unwrap_or_default(),
-                "{secret} is among the bytes if, and only if, `mac` is \"hash\"",
-            ));
-        }
-        let public = matches!(
-            self.key,
-            KeyForm::Pem | KeyForm::RawHex | KeyForm::RawBase64 | KeyForm::SpkiBase64
-        );
-        let hashed_along = matches!(mac, Mac::Plain(_)) && self.key != KeyForm::Utf8;
-        if public != matches!(mac, Mac::Pair(_)) || hashed_along || self.key == KeyForm::Jwks {
-            let why = "this form does not fit the scheme";
-            return Err(RowError::new("key", self.key.word(), why));
-        }
-        Ok(SignedRule {
-            places: places("signature", need("signature", self.signature.as_deref())?)?,
-            shape: self.shape()?,
-            encoding: self.encoding.ok_or_else(|| missing("encoding"))?,
-            mac,
-            template,
-            key: self.key,
-            message_id,
-            time,
-            url_variants: self.url_variants.clone(),
-            body_hash_query: self.body_hash_query.clone(),
-        })
-    }
-
-    fn shape(&self) -> Result<Shape, RowError> {
-        if self.kv.is_some() != self.version.is_some() {
-            return Err(RowError::new("version", "", "`kv` and `version` go together"));
-        }
-        if self.items.is_none() && (self.kv.is_some() || self.groups.is_some() || self.first > 0) {
-            return Err(missing("items"));
-        }
-        if self.first > 8 || (self.first > 0 && self.kv.is_some()) {
-            let value = self.first.to_string();
-            return Err(RowError::new("first", &value, "0 to 8, for items without names"));
-        }
-        Ok(Shape {
-            prefix: self.prefix.clone(),
-            prefix_optional: self.prefix_optional,
-            groups: self.groups.clone(),
-            items: self.items.clone(),
-            kv: self.kv.clone(),
-            version: self.version.clone(),
-            first: self.first,
-        })
-    }
-
-    fn jwt_rule(&self) -> Result<JwtRule, RowError> {
-        let token = need("token", self.token.as_deref())?;
-        let shared = self.algorithms.contains(&JwtAlgorithm::Hs256);
-        if self.algorithms.is_empty() {
-            return Err(missing("algorithms"));
-        }
-        // One key must never serve as a public key and as a shared secret.
-        if shared && self.algorithms.len() > 1 {
-            return Err(RowError::new("algorithms", "HS256", "stands alone"));
-        }
-        let key = match (self.key, shared) {
-            (KeyForm::Utf8, true) => KeySource::Shared,
-            (KeyForm::Pem, false) => KeySource::Pem,
-            (KeyForm::Jwks, false) => KeySource::Jwks(self.jwks.clone()),
-            (key, _) => {
-                return Err(RowError::new("key", key.word(), "does not fit the algorithms"));
-            }
-        };
-        if let Some(jwks) = &self.jwks
-            && !Url::parse(jwks).is_ok_and(|u| u.scheme() == "https" && u.has_host())
-        {
-            return Err(RowError::new("jwks", jwks, "an https address"));
-        }
-        let body_claim = match (&self.body_claim, self.body_claim_encoding) {
-            (Some(claim), Some(encoding)) => Some((claim.clone(), encoding)),
-            (None, None) => None,
-            _ => return Err(missing("body_claim_encoding")),
-        };
-        Ok(JwtRule {
-            places: if token == "body" { None } else { Some(places("token", token)?) },
-            algorithms: self.algorithms.clone(),
-            key,
-            claims: self.claims.clone(),
-            max_age_s: self.max_age_s,
-            body_claim,
-            request_claim: self.request_claim.clone(),
-        })
     }
 
     /// A field that the scheme does not read is a mistake: its author thinks that it does something.
@@ -300,55 +166,6 @@ impl Row {
             None => Ok(()),
         }
     }
-
-    /// The row with its settings put in: those given, or their defaults. Also says which are
-    /// needed and not given; these have a stand-in.
-    pub fn with_settings(
-        &self,
-        given: &BTreeMap<String, String>,
-    ) -> Result<(Self, Vec<String>), RowError> {
-        let wrong = |name: &str, value: &str, why: &str| {
-            RowError::new(&format!("settings.{name}"), value, why).of(&self.id)
-        };
-        for (name, value) in given {
-            if !self.settings.contains_key(name) {
-                return Err(wrong(name, value, "the provider has no such setting"));
-            }
-            if value.is_empty() || value.len() > 500 {
-                return Err(wrong(name, value, "a setting has 1 to 500 bytes"));
-            }
-            if value.chars().any(|c| c.is_control() || "{}|".contains(c)) {
-                return Err(wrong(name, value, "no {, }, | or control characters"));
-            }
-        }
-        let mut missing = Vec::new();
-        let mut row = serde_json::to_value(self)
-            .map_err(|e| wrong("", "", &format!("cannot be written: {e}")))?;
-        for (name, setting) in &self.settings {
-            let value = match given.get(name).or(setting.default.as_ref()) {
-                Some(value) => value.as_str(),
-                None => {
-                    missing.push(name.clone());
-                    "unset"
-                }
-            };
-            replace(&mut row, &format!("{{setting:{name}}}"), value);
-        }
-        let row = serde_json::from_value(row)
-            .map_err(|e| wrong("", "", &format!("cannot be read again: {e}")))?;
-        Ok((row, missing))
-    }
-}
-
-fn replace(value: &mut serde_json::Value, from: &str, to: &str) {
-    match value {
-        serde_json::Value::String(text) if text.contains(from) => *text = text.replace(from, to),
-        serde_json::Value::Array(items) => items.iter_mut().for_each(|i| replace(i, from, to)),
-        serde_json::Value::Object(members) => {
-            members.values_mut().for_each(|m| replace(m, from, to));
-        }
-        _ => {}
-    }
 }
 
 /// Whether a signature covers what stands at a place.
@@ -368,10 +185,10 @@ fn covers(rule: &SignedRule, place: &Place) -> bool {
     })
 }
 
-fn need<'a>(field: &str, text: Option<&'a str>) -> Result<&'a str, RowError> {
+pub(super) fn need<'a>(field: &str, text: Option<&'a str>) -> Result<&'a str, RowError> {
     text.filter(|t| !t.is_empty()).ok_or_else(|| missing(field))
 }
 
-fn missing(field: &str) -> RowError {
+pub(super) fn missing(field: &str) -> RowError {
     RowError::new(field, "", "is missing")
 }

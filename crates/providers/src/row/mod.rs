@@ -9,6 +9,8 @@ mod error;
 mod parts;
 mod places;
 mod rules;
+mod schemes;
+mod settings;
 mod template;
 mod words;
 
