@@ -14,6 +14,9 @@ use crate::{
 /// An event's id or type is not used if it is longer than this, in bytes.
 const LONGEST_VALUE: usize = 256;
 
+/// A longer body is not read as JSON, in bytes: its values would take many times that.
+const LONGEST_JSON: usize = 8 * 1024 * 1024;
+
 pub(crate) struct View<'a> {
     pub(crate) request: Request<'a>,
     json: OnceCell<Option<Value>>,
@@ -38,7 +41,11 @@ impl<'a> View<'a> {
 
     /// The body as JSON, whatever its content type says.
     pub(crate) fn json(&self) -> Option<&Value> {
-        self.json.get_or_init(|| serde_json::from_slice(self.request.body).ok()).as_ref()
+        let read = || {
+            let body = (self.request.body.len() <= LONGEST_JSON).then_some(self.request.body)?;
+            serde_json::from_slice(body).ok()
+        };
+        self.json.get_or_init(read).as_ref()
     }
 
     /// The body as a form of either kind.

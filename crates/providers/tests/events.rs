@@ -147,3 +147,37 @@ fn settings_are_checked() {
     assert_eq!(with("header", "a|h:b").expect_err("two places").field, "settings.header");
     assert_eq!(with("header", "a b").expect_err("no header").field, "token");
 }
+
+#[test]
+fn standard_webhooks_key_pairs() {
+    use domain::{
+        entropy::SeededEntropy,
+        signature::{SignatureType, SigningSecret, sign},
+    };
+    let entropy = SeededEntropy::new(1);
+    let pair = SigningSecret::generate(SignatureType::Ed25519, &entropy);
+    let shared = SigningSecret::generate(SignatureType::Hmac256, &entropy);
+    let provider = hookwright_providers::catalogue::find("standard-webhooks").expect("there");
+    let body = b"{\"type\":\"a.b\"}";
+    let time = NOW.as_secs().to_string();
+    let verify = |header: &str, body: &[u8], secret: &SigningSecret| {
+        let headers: [(&str, &[u8]); 3] = [
+            ("webhook-id", b"msg_1"),
+            ("webhook-timestamp", time.as_bytes()),
+            ("webhook-signature", header.as_bytes()),
+        ];
+        let request =
+            Request { method: "POST", url: "https://a.example/", headers: &headers, body };
+        let secret = Secret::new(secret.verifying_key().as_str());
+        matches!(provider.verify(&request, &[secret], NOW, &Keys::new()), Verdict::Genuine(_))
+    };
+    let both = sign([&shared, &pair], "msg_1", NOW, body);
+    let one = sign([&pair], "msg_1", NOW, body);
+    assert!(verify(&both, body, &pair) && verify(&both, body, &shared));
+    assert!(verify(&one, body, &pair) && !verify(&one, body, &shared));
+    assert!(!verify(&one, b"{}", &pair));
+    // A public key is no shared secret, though everyone knows its bytes.
+    let known: SigningSecret =
+        pair.verifying_key().replace("whpk_", "whsec_").parse().expect("fits");
+    assert!(!verify(&sign([&known], "msg_1", NOW, body), body, &pair));
+}

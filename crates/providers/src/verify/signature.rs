@@ -37,7 +37,7 @@ pub(crate) fn groups(rule: &SignedRule, view: &View<'_>) -> Result<Vec<Group>, R
         for part in parts {
             let group = group(&rule.shape, part);
             left = left.checked_sub(group.signatures.len()).ok_or(Reason::TooManySignatures)?;
-            if !group.signatures.is_empty() {
+            if !group.signatures.is_empty() || !group.fields.is_empty() {
                 groups.push(group);
             }
         }

@@ -12,10 +12,13 @@ use super::{
 };
 use crate::{
     Reason, Secret, body, encoding, moment,
-    row::{Hash, KeyForm, Mac, Piece, SignedRule, UrlVariant},
+    row::{Algorithm, Hash, KeyForm, Mac, Piece, SignedRule, UrlVariant},
     verdict::Proof,
     view::{Beside, View},
 };
+
+/// What public keys of Standard Webhooks begin with; they verify version `v1a`.
+const PUBLIC_PREFIX: &str = "whpk_";
 
 pub(crate) fn verify(
     rule: &SignedRule,
@@ -62,13 +65,10 @@ fn verify_group(
         }
         None => (String::new(), None),
     };
-    let candidates: Vec<Vec<u8>> = group
-        .signatures
-        .iter()
-        .filter_map(|text| encoding::decode(rule.encoding, text.as_bytes()))
-        .filter(|bytes| !bytes.is_empty())
-        .collect();
-    if candidates.is_empty() {
+    let candidates = decoded(rule, group.signatures.iter());
+    // Standard Webhooks' key pairs sign as another version beside, or in place of, the shared secret.
+    let pairs = decoded(rule, group.fields.iter().filter(|(n, _)| n == "v1a").map(|(_, v)| v));
+    if candidates.is_empty() && (rule.key != KeyForm::Whsec || pairs.is_empty()) {
         return Err(Reason::MalformedSignature);
     }
     let mut usable = false;
@@ -76,9 +76,15 @@ fn verify_group(
         for (index, secret) in secrets.iter().enumerate() {
             let Some(key) = key(rule.key, secret) else { continue };
             usable = true;
+            let public = rule.key == KeyForm::Whsec && secret.text().starts_with(PUBLIC_PREFIX);
             let source = Source { rule, view, beside, time: &time, url, secret, body_hashed };
             let signed = source.bytes()?;
             let genuine = match rule.mac {
+                _ if public => {
+                    let message = signed.concat();
+                    let fits = |c: &Vec<u8>| pair::verifies(Algorithm::Ed25519, &key, &message, c);
+                    pairs.iter().any(fits)
+                }
                 Mac::Hmac(hash) => any_equal(&candidates, mac(hash, &key, &signed).as_ref()),
                 Mac::Plain(hash) => any_equal(&candidates, plain(hash, &signed).as_ref()),
                 Mac::Pair(algorithm) => {
@@ -92,6 +98,11 @@ fn verify_group(
         }
     }
     Err(if usable { Reason::Mismatch } else { Reason::UnusableSecret })
+}
+
+fn decoded<'t>(rule: &SignedRule, texts: impl Iterator<Item = &'t String>) -> Vec<Vec<u8>> {
+    let bytes = texts.filter_map(|text| encoding::decode(rule.encoding, text.as_bytes()));
+    bytes.filter(|bytes| !bytes.is_empty()).collect()
 }
 
 fn any_equal(candidates: &[Vec<u8>], right: &[u8]) -> bool {
@@ -156,7 +167,10 @@ pub(crate) fn key(form: KeyForm, secret: &Secret) -> Option<Zeroizing<Vec<u8>>> 
         KeyForm::Base64 | KeyForm::RawBase64 | KeyForm::SpkiBase64 => {
             encoding::pasted_base64(text)?
         }
-        KeyForm::Whsec => encoding::pasted_base64(text.strip_prefix("whsec_").unwrap_or(text))?,
+        KeyForm::Whsec => {
+            let bare = text.strip_prefix("whsec_").or_else(|| text.strip_prefix(PUBLIC_PREFIX));
+            encoding::pasted_base64(bare.unwrap_or(text))?
+        }
         KeyForm::Sha256 => digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec(),
         KeyForm::Pem => pair::public_key_pem(text)?,
         KeyForm::Jwks => return None,
