@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn read(value: toml::Value) -> Result<row::Row, String> {
     let id = value.get("id").and_then(|id| id.as_str()).unwrap_or("without an id").to_owned();
     let row: row::Row = serde_path_to_error::deserialize(value)
-        .map_err(|e| format!("provider {id}: field `{}`: {}", e.path(), e.inner()))?;
+        .map_err(|e| format!("provider {id}: field `{}`: {}", e.path(), e.inner().message()))?;
     row.check_catalogue().map_err(|e| e.to_string())?;
     let (with_defaults, _) = row.with_settings(&BTreeMap::new()).map_err(|e| e.to_string())?;
     with_defaults.parse().map_err(|e| e.to_string())?;

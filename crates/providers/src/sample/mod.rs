@@ -178,7 +178,10 @@ fn sign(
             && let Some(place) = places.first()
             && !draft.has(place)
         {
-            set_first(&mut draft, places, "sample")?;
+            match place {
+                Place::Signature(name) => fields.push((name.clone(), sample.id.clone())),
+                _ => set_first(&mut draft, places, "sample")?,
+            }
         }
     }
     let made = draft.clone().finish();
