@@ -12,6 +12,7 @@ pub struct Provider {
     /// As written, settings not yet put in.
     written: Row,
     rules: Rules,
+    ack: Ack,
     settings: BTreeMap<String, String>,
     missing: Vec<String>,
 }
@@ -56,7 +57,7 @@ impl Provider {
                 settings.entry(name.clone()).or_insert_with(|| default.clone());
             }
         }
-        Ok(Self { written, rules, settings, missing })
+        Ok(Self { written, rules, ack: row.ack, settings, missing })
     }
 
     /// The same provider with a source's settings, such as the audience of its tokens. Which there
@@ -94,7 +95,7 @@ impl Provider {
 
     /// The answer to an event that was taken in.
     pub fn ack(&self) -> &Ack {
-        &self.written.ack
+        &self.ack
     }
 
     pub(crate) fn rules(&self) -> &Rules {

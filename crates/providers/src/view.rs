@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     Request, body,
     request::LONGEST_HEADER,
-    row::{Piece, Place, Places},
+    row::{Piece, Place, Places, Pointer},
 };
 
 /// An event's id or type is not used if it is longer than this, in bytes.
@@ -39,7 +39,7 @@ impl<'a> View<'a> {
         Self { request, json: OnceCell::new(), form: OnceCell::new() }
     }
 
-    /// The body as JSON, whatever its content type says.
+    /// The body as a JSON document, whatever its content type says: for whoever needs more than a value.
     pub(crate) fn json(&self) -> Option<&Value> {
         let read = || {
             let body = (self.request.body.len() <= LONGEST_JSON).then_some(self.request.body)?;
@@ -66,6 +66,25 @@ impl<'a> View<'a> {
     pub(crate) fn form_value(&self, name: &str) -> Option<&str> {
         let found = self.form().iter().find(|(n, _)| n == name);
         found.map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())
+    }
+
+    /// A value of a JSON body, at a pointer without `*`. Without building the document, unless that is
+    /// there already.
+    fn json_text(&self, at: &Pointer) -> Option<String> {
+        if at.path.contains('*') {
+            return body::json_text(self.json()?, at).map(Cow::into_owned);
+        }
+        let text = match self.json.get() {
+            Some(document) => {
+                let at = Pointer { path: at.path.clone(), inner: None };
+                body::json_text(document.as_ref()?, &at)?.into_owned()
+            }
+            None => body::json_select(self.request.body, &at.path)?,
+        };
+        match &at.inner {
+            None => Some(text),
+            Some(inner) => body::json_select(text.as_bytes(), inner),
+        }
     }
 
     /// What stands at the first of the places that holds anything.
@@ -97,7 +116,7 @@ impl<'a> View<'a> {
                 })
                 .map(|(_, v)| Cow::Borrowed(*v))
                 .collect(),
-            Place::Json(at) if at.inner.is_none() => {
+            Place::Json(at) if at.path.contains('*') => {
                 let Some(root) = self.json() else { return Vec::new() };
                 body::json_values(root, &at.path)
                     .into_iter()
@@ -117,11 +136,9 @@ impl<'a> View<'a> {
             Place::Query(name) => owned(self.request.query_value(name)?),
             Place::Form(name, None) => Cow::Borrowed(self.form_value(name)?.as_bytes()),
             Place::Form(name, Some(inner)) => {
-                let value: Value = serde_json::from_str(self.form_value(name)?).ok()?;
-                let at = crate::row::Pointer { path: inner.clone(), inner: None };
-                owned(body::json_text(&value, &at)?.into_owned())
+                owned(body::json_select(self.form_value(name)?.as_bytes(), inner)?)
             }
-            Place::Json(at) => owned(body::json_text(self.json()?, at)?.into_owned()),
+            Place::Json(at) => owned(self.json_text(at)?),
             Place::Claim(at) => owned(body::json_text(beside.claims?, at)?.into_owned()),
             Place::Signature(name) => {
                 owned(beside.signature.iter().find(|(n, _)| n == name)?.1.clone())
