@@ -11,6 +11,7 @@ use domain::clock::Timestamp;
 use hookwright_providers::{
     Keys, Provider, Reason, Request, Sample, Secret, SignError, SignedRequest, Verdict, catalogue,
     row::{Algorithm, KeyForm, Scheme},
+    vectors::Vectors,
 };
 use proptest::prelude::*;
 
@@ -127,6 +128,73 @@ fn settings_are_asked_for() {
             Request { method: "POST", url: "https://a.example/", headers: &[], body: b"" };
         let verdict = provider.verify(&request, &[Secret::new("x")], NOW, &Keys::new());
         assert_eq!(verdict, Verdict::Refused(Reason::NotConfigured), "{}", provider.row().id);
+    }
+}
+
+/// All files of vectors, as JSON.
+fn vector_files() -> &'static [serde_json::Value] {
+    static FILES: std::sync::LazyLock<Vec<serde_json::Value>> = std::sync::LazyLock::new(|| {
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors");
+        let paths =
+            std::fs::read_dir(dir).expect("a directory").map(|e| e.expect("an entry").path());
+        let json = paths.filter(|p| p.extension().is_some_and(|e| e == "json"));
+        json.map(|p| {
+            serde_json::from_str(&std::fs::read_to_string(p).expect("a file")).expect("JSON")
+        })
+        .collect()
+    });
+    &FILES
+}
+
+/// Every text of a request, its secret and its keys.
+fn texts(file: &mut serde_json::Value) -> Vec<&mut String> {
+    fn collect<'v>(value: &'v mut serde_json::Value, into: &mut Vec<&'v mut String>) {
+        match value {
+            serde_json::Value::String(text) => into.push(text),
+            serde_json::Value::Object(members) => {
+                members.values_mut().for_each(|m| collect(m, into));
+            }
+            _ => {}
+        }
+    }
+    let mut all = Vec::new();
+    let members = file.as_object_mut().expect("an object");
+    for (name, value) in members.iter_mut() {
+        if name == "request" || name == "keys" {
+            collect(value, &mut all);
+        }
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Near misses go deeper into the code than noise does.
+    #[test]
+    fn a_spoilt_genuine_request_panics_nowhere(
+        file in any::<prop::sample::Index>(),
+        field in any::<prop::sample::Index>(),
+        at in any::<prop::sample::Index>(),
+        remove in 0usize..4,
+        insert in "[ -~é\\n]{0,3}",
+    ) {
+        let mut file = file.get(vector_files()).clone();
+        {
+            let mut texts = texts(&mut file);
+            let count = texts.len();
+            let text = &mut *texts[field.index(count)];
+            let chars: Vec<char> = text.chars().collect();
+            let at = at.index(chars.len() + 1);
+            *text = chars[..at].iter().collect::<String>()
+                + &insert
+                + &chars[at..].iter().skip(remove).collect::<String>();
+        }
+        let file = Vectors::read(&file.to_string()).expect("still in the format");
+        let provider = file.provider().expect("a provider");
+        for case in file.cases.iter().take(3) {
+            let _ = file.run(&provider, case);
+        }
     }
 }
 
