@@ -183,6 +183,7 @@ fn put(root: &mut Value, pointer: &str, value: Value) {
 fn xml(values: &[(Vec<String>, Option<String>, String)]) -> String {
     let mut text = String::from("<sample>");
     for (path, attribute, value) in values {
+        let value = quick_xml::escape::escape(value.as_str());
         let (last, outer) = match path.split_last() {
             Some((last, outer)) => (last.as_str(), outer),
             None => continue,
