@@ -18,6 +18,7 @@ const STORE: &str = "hookwright-store";
 const STORE_MEMORY: &str = "hookwright-store-memory";
 const STORE_POSTGRES: &str = "hookwright-store-postgres";
 const STORE_EMBEDDED: &str = "hookwright-store-embedded";
+const PROVIDERS: &str = "hookwright-providers";
 const PUBLISH: &str = "hookwright-publish";
 const DESTINATIONS: &str = "hookwright-destinations";
 const DISPATCH: &str = "hookwright-dispatch";
@@ -38,6 +39,7 @@ const ALLOWED: &[Allowed] = &[
         dev: &[STORE_EMBEDDED, POSTGRES_CLUSTER],
     },
     Allowed { package: DESTINATIONS, normal: &[DOMAIN], dev: &[] },
+    Allowed { package: PROVIDERS, normal: &[DOMAIN], dev: &[] },
     Allowed { package: PUBLISH, normal: &[STORE, DOMAIN], dev: &[STORE_MEMORY] },
     Allowed { package: DISPATCH, normal: &[PUBLISH, STORE, DOMAIN], dev: &[STORE_MEMORY] },
     Allowed {
