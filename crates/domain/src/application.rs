@@ -1,11 +1,12 @@
 //! One customer of the product: a tenant.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     clock::Timestamp,
     id::{ApplicationId, OrganizationId},
     name::Uid,
+    source::Source,
 };
 
 /// Labels a caller keeps on an application or endpoint; at most [`MAX_METADATA_BYTES`] as JSON.
@@ -29,6 +30,8 @@ pub struct Application {
     pub throttle_rate: Option<u16>,
     /// The caller's labels.
     pub metadata: Metadata,
+    /// What it receives by; `None` for a customer, who is sent what the product posts.
+    pub source: Option<Arc<Source>>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.

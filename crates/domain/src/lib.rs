@@ -26,6 +26,7 @@ pub mod retry;
 pub mod routing;
 pub mod shard;
 pub mod signature;
+pub mod source;
 pub mod task;
 pub mod throttle;
 pub mod token;

@@ -208,6 +208,7 @@ async fn applications(
             name: format!("application {n}"),
             throttle_rate: None,
             metadata: BTreeMap::new(),
+            source: None,
             created_at: now,
             updated_at: now,
         };

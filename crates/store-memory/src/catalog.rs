@@ -298,7 +298,10 @@ impl Catalog for MemoryStore {
         request: PageRequest<ApplicationId>,
     ) -> Result<Page<Application>> {
         self.act(|state| {
-            let wanted = state.applications_of(org).filter(|(app, _)| {
+            let wanted = state.applications_of(org).filter(|(app, row)| {
+                if row.application.source.is_some() != filter.sources {
+                    return false;
+                }
                 let mut endpoints = state.endpoints_of(org, *app).peekable();
                 let empty = endpoints.peek().is_none();
                 !(filter.exclude_without_endpoints && empty

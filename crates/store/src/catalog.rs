@@ -66,6 +66,8 @@ pub struct ApplicationFilter {
     pub exclude_without_endpoints: bool,
     /// Those that have a disabled endpoint.
     pub exclude_with_disabled_endpoints: bool,
+    /// Those that are sources, instead of those that are not.
+    pub sources: bool,
 }
 
 /// Applications, endpoints, event types, settings. Each write adds its audit row, naming the actor,

@@ -476,6 +476,7 @@ async fn of_two_that_make_one_application_neither_misses_it() {
         name: "n".into(),
         throttle_rate: None,
         metadata: Default::default(),
+        source: None,
         created_at: now,
         updated_at: now,
     };

@@ -41,6 +41,7 @@ pub(crate) fn found(row: &Row<'_>, org: OrganizationId) -> Result<Found> {
             name: row.get(4)?,
             throttle_rate: row.get(5)?,
             metadata: rows::json(row, 6)?,
+            source: None,
             created_at: rows::time(row, 7)?,
             updated_at: rows::time(row, 8)?,
         },

@@ -62,6 +62,7 @@ pub(crate) fn application(row: &Row, org: OrganizationId) -> Result<Application>
         name: doc.name,
         throttle_rate: doc.throttle_rate,
         metadata: doc.metadata,
+        source: None,
         created_at: rows::time(row, 2)?,
         updated_at: rows::time(row, 3)?,
     })

@@ -12,8 +12,11 @@ use crate::{
     catalog::{ApplicationFilter, Refused},
 };
 
-const ALL: ApplicationFilter =
-    ApplicationFilter { exclude_without_endpoints: false, exclude_with_disabled_endpoints: false };
+const ALL: ApplicationFilter = ApplicationFilter {
+    exclude_without_endpoints: false,
+    exclude_with_disabled_endpoints: false,
+    sources: false,
+};
 
 /// What was written is what is read.
 pub async fn are_found_by_id_and_uid(store: &dyn Store) {
@@ -175,6 +178,7 @@ pub async fn are_filtered_by_their_endpoints(store: &dyn Store) {
         let filter = ApplicationFilter {
             exclude_without_endpoints: without,
             exclude_with_disabled_endpoints: with_disabled,
+            sources: false,
         };
         let mut wanted = wanted;
         wanted.sort();

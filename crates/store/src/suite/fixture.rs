@@ -76,6 +76,7 @@ impl<'a> Fixture<'a> {
             name: "Acme".into(),
             throttle_rate: None,
             metadata: BTreeMap::new(),
+            source: None,
             created_at,
             updated_at: created_at,
         }

@@ -184,7 +184,7 @@ fn write(f: &mut Fields, record: &Record) -> Result<()> {
 }
 
 fn write_application(f: &mut Fields, application: &Application) {
-    let Application { org, id, uid, name, throttle_rate, metadata, created_at, updated_at } =
+    let Application { org, id, uid, name, throttle_rate, metadata, source, created_at, updated_at } =
         application;
     f.id(org);
     f.id(id);
@@ -192,6 +192,7 @@ fn write_application(f: &mut Fields, application: &Application) {
     f.text(name);
     f.option(*throttle_rate, Fields::number);
     f.json(metadata);
+    f.json(source);
     f.time(*created_at);
     f.time(*updated_at);
 }

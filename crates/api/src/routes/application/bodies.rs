@@ -152,6 +152,7 @@ impl Checked {
             name: self.name,
             throttle_rate: self.throttle_rate,
             metadata: self.metadata,
+            source: None,
             created_at: now,
             updated_at: now,
         }

@@ -35,6 +35,7 @@ impl FromQuery for ListQuery {
             exclude_without_endpoints: query.flag("exclude_apps_with_no_endpoints", false)?,
             exclude_with_disabled_endpoints: query
                 .flag("exclude_apps_with_disabled_endpoints", false)?,
+            sources: false,
         }))
     }
 }

@@ -200,6 +200,7 @@ impl World {
             name: "a customer".into(),
             throttle_rate: None,
             metadata: Default::default(),
+            source: None,
             created_at: self.now(),
             updated_at: self.now(),
         };
