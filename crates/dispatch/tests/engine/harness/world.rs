@@ -295,6 +295,7 @@ impl World {
         Draft {
             event_type: "invoice.paid".parse().expect("a name"),
             event_id: None,
+            event_id_window: None,
             channels: Vec::new(),
             tags: Vec::new(),
             body: Body::json(payload.into()),
