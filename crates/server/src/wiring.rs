@@ -25,6 +25,10 @@ use crate::{
 /// Applications kept in memory with their endpoints.
 const CATALOGUE_APPLICATIONS: usize = 20_000;
 
+/// Lanes whose due work is read at a time.
+const PAGES: usize = 8;
+/// The same of a store that reads them together.
+const SHARED_PAGES: usize = 64;
 /// Bytes of inbound bodies that are under way at a time.
 const INBOUND_BODY_BYTES: usize = 256 * 1024 * 1024;
 
@@ -89,7 +93,10 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
         destination: destination.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
-        options: dispatch_options(config),
+        options: DispatchOptions {
+            concurrent_pages: if store.is_shared() { SHARED_PAGES } else { PAGES },
+            ..dispatch_options(config)
+        },
     });
     // Where nodes share a store, all go by its clock.
     let clock = engine.clock();
