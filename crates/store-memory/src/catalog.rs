@@ -127,6 +127,7 @@ impl State {
         for ((o, a, _), row) in &mut self.endpoints {
             row.deleted |= (*o, *a) == (org, app);
         }
+        self.rejected.retain(|(o, a, _), _| (*o, *a) != (org, app));
         self.tasks.insert((org, cancel.id), cancel);
         Ok(())
     }

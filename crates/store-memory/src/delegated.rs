@@ -19,13 +19,14 @@ use domain::{
     token::{Actor, Revocation, Token},
 };
 use store::{
-    Result, Tokens,
+    Rejected, Result, Tokens,
     catalog::*,
     deliveries::*,
     history::*,
     housekeeping::*,
     nodes::News,
     publish::{NewMessage, Publish, Published, SavedResponse},
+    rejected::RejectedRequest,
     tasks::Tasks,
 };
 
@@ -103,6 +104,12 @@ delegate!(Publish {
     save_response(org: OrganizationId, key: ClaimKey, response: SavedResponse, expires_at: Timestamp)
         -> ();
     saved_response(org: OrganizationId, key: ClaimKey, now: Timestamp) -> Option<SavedResponse>;
+});
+
+delegate!(Rejected {
+    keep_rejected(requests: Vec<RejectedRequest>) -> ();
+    list_rejected(tenant: Tenant, page: PageRequest<RejectedId>) -> Page<RejectedRequest>;
+    rejected(tenant: Tenant, id: RejectedId) -> Option<RejectedRequest>;
 });
 
 #[async_trait]

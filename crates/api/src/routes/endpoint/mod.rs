@@ -113,6 +113,7 @@ async fn create(
         headers: values.headers,
         secrets: vec![secret],
         retry_schedule: values.retry_schedule,
+        transformation: None,
         first_failure_at: None,
         revision: 1,
         created_at: now,

@@ -239,6 +239,7 @@ impl World {
             headers: Default::default(),
             secrets: vec![self.secret(SignatureType::Hmac256, None)],
             retry_schedule: None,
+            transformation: None,
             first_failure_at: None,
             revision: 1,
             created_at: self.now(),
