@@ -57,6 +57,17 @@ impl State {
         of_org.map(|((_, app), row)| (*app, row))
     }
 
+    /// Those of all tenants that receive, behind `after`.
+    fn sources(
+        &self,
+        after: Option<(OrganizationId, ApplicationId)>,
+        limit: usize,
+    ) -> Vec<Application> {
+        let behind = self.applications.iter().filter(|(key, _)| after.is_none_or(|at| **key > at));
+        let all = behind.map(|(_, row)| &row.application);
+        all.filter(|application| application.source.is_some()).take(limit).cloned().collect()
+    }
+
     /// Those of an application that are not deleted.
     fn endpoints_of(
         &self,
@@ -318,6 +329,14 @@ impl Catalog for MemoryStore {
         app: &Ref<ApplicationId>,
     ) -> Result<Option<Application>> {
         self.act(|state| state.find_application(org, app).map(|row| row.application.clone()))
+    }
+
+    async fn sources(
+        &self,
+        after: Option<(OrganizationId, ApplicationId)>,
+        limit: usize,
+    ) -> Result<Vec<Application>> {
+        self.act(|state| state.sources(after, limit))
     }
 
     async fn create_endpoint(&self, _: &Actor, endpoint: Endpoint) -> Result<Written<EndpointId>> {

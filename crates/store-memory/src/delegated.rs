@@ -71,6 +71,7 @@ delegate!(Catalog {
     list_applications(org: OrganizationId, filter: ApplicationFilter, page: PageRequest<ApplicationId>)
         -> Page<Application>;
     application(org: OrganizationId, app: &Ref<ApplicationId>) -> Option<Application>;
+    sources(after: Option<(OrganizationId, ApplicationId)>, limit: usize) -> Vec<Application>;
     create_endpoint(actor: &Actor, endpoint: Endpoint)
         -> Result<(), Refused<EndpointId>>, tells of_application(endpoint.org, endpoint.app);
     update_endpoint(actor: &Actor, endpoint: Endpoint)

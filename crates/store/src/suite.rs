@@ -85,6 +85,7 @@ macro_rules! __suite_list {
                 are_kept_whole,
                 are_changed_with_their_application,
                 are_listed_apart,
+                of_all_organizations_are_listed,
                 are_gone_when_deleted,
                 of_two_organizations_never_meet,
             ;

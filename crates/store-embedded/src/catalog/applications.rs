@@ -25,6 +25,8 @@ use crate::{
     tx::Tx,
 };
 
+/// Behind [`COLUMNS`]: whose it is.
+const ORGANIZATION: usize = 10;
 pub(crate) const COLUMNS: &str =
     "a.no, a.version, a.id, a.uid, a.name, a.throttle_rate, a.metadata,
     a.created_at, a.updated_at, a.source";
@@ -128,6 +130,30 @@ pub(super) fn list(
         applications.push(found(row, vault, org)?.application);
     }
     Ok(window.page(applications))
+}
+
+/// Sources of all organizations, by organization and application.
+pub(super) fn sources(
+    conn: &Connection,
+    vault: &Vault,
+    after: Option<(OrganizationId, ApplicationId)>,
+    limit: usize,
+) -> Result<Vec<Application>> {
+    let (org, app) =
+        after.map_or((vec![], vec![]), |(org, app)| (org.raw().to_vec(), app.raw().to_vec()));
+    let mut statement = conn.prepare_cached(&format!(
+        "/* sources */ SELECT {COLUMNS}, o.id FROM organization o
+         CROSS JOIN application a INDEXED BY application_source
+             ON a.org_no = o.no AND a.source IS NOT NULL AND a.deleted_at IS NULL
+         WHERE o.id >= ?1 AND (o.id, a.id) > (?1, ?2) ORDER BY o.id, a.id LIMIT ?3"
+    ))?;
+    let mut rows = statement.query(params![org, app, limit as i64])?;
+    let mut applications = Vec::new();
+    while let Some(row) = rows.next()? {
+        let org = rows::id(row, ORGANIZATION)?;
+        applications.push(found(row, vault, org)?.application);
+    }
+    Ok(applications)
 }
 
 /// The application that has a uid.

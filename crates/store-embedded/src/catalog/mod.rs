@@ -163,6 +163,15 @@ impl Catalog for EmbeddedStore {
         self.readers.read(move |conn| applications::list(conn, &vault, org, filter, &page)).await
     }
 
+    async fn sources(
+        &self,
+        after: Option<(OrganizationId, ApplicationId)>,
+        limit: usize,
+    ) -> store::Result<Vec<Application>> {
+        let vault = self.ports.vault.clone();
+        self.readers.read(move |conn| applications::sources(conn, &vault, after, limit)).await
+    }
+
     async fn application(
         &self,
         org: OrganizationId,

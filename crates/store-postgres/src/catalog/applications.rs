@@ -135,6 +135,28 @@ pub(super) async fn list(
     Ok(window.page(applications?))
 }
 
+/// Sources of all organizations, by organization and application.
+pub(super) async fn sources(
+    conn: &Conn,
+    vault: &Vault,
+    after: Option<(OrganizationId, ApplicationId)>,
+    limit: usize,
+) -> Result<Vec<Application>> {
+    let (org, app) = match &after {
+        Some((org, app)) => (org.raw().as_slice(), app.raw().as_slice()),
+        None => ([].as_slice(), [].as_slice()),
+    };
+    let sql = format!(
+        "/* sources */ SELECT {COLUMNS}, a.org FROM application a
+         WHERE a.source IS NOT NULL AND a.deleted_at IS NULL AND (a.org, a.app) > ($1, $2)
+         ORDER BY a.org, a.app LIMIT $3"
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = conn.query(&sql, &[&org, &app, &limit]).await?;
+    let source = |row: &Row| application(row, vault, rows::id(row, 7)?);
+    found.iter().map(source).collect()
+}
+
 /// Keeps everybody else from changing an application or its endpoints. When it was changed last;
 /// `None` if it is gone.
 pub(super) async fn lock(

@@ -203,6 +203,15 @@ impl Catalog for PostgresStore {
         Ok(applications::list(&conn, &self.shared.ports.vault, org, filter, &page).await?)
     }
 
+    async fn sources(
+        &self,
+        after: Option<(OrganizationId, ApplicationId)>,
+        limit: usize,
+    ) -> store::Result<Vec<Application>> {
+        let conn = self.shared.read().await?;
+        Ok(applications::sources(&conn, &self.shared.ports.vault, after, limit).await?)
+    }
+
     async fn application(
         &self,
         org: OrganizationId,

@@ -137,6 +137,33 @@ async fn stored(f: &Fixture<'_>, app: ApplicationId) -> Application {
     found.expect("application").expect("it is there")
 }
 
+/// What goes by the clock finds those of everybody, a page at a time, and no customers.
+pub async fn of_all_organizations_are_listed(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let mut wanted = Vec::new();
+    for org in [f.org, f.other().org, f.other().org] {
+        for n in 0..3 {
+            let app = Application { org, ..f.new_source(at(n)) };
+            f.create_application(&app).await;
+            f.create_application(&Application { org, ..f.new_application(at(n)) }).await;
+            wanted.push(app);
+        }
+    }
+    let gone = Application { org: f.org, ..f.new_source(at(9)) };
+    f.create_application(&gone).await;
+    assert_eq!(store.delete_application(&ACTOR, f.org, gone.id, at(10)).await, Ok(Ok(())));
+    wanted.sort_by_key(|app| (app.org, app.id));
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.sources(after, 2).await.expect("sources");
+        let Some(last) = page.last() else { break };
+        after = Some((last.org, last.id));
+        assert!(page.len() <= 2);
+        found.extend(page);
+    }
+    assert_eq!(found, wanted);
+}
+
 /// Nobody finds one that was deleted.
 pub async fn are_gone_when_deleted(store: &dyn Store) {
     let f = Fixture::new(store);
