@@ -53,6 +53,7 @@ const ALLOWED: &[Allowed] = &[
             API,
             DISPATCH,
             PUBLISH,
+            PROVIDERS,
             DESTINATIONS,
             STORE_EMBEDDED,
             STORE_POSTGRES,

@@ -122,7 +122,8 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
     Ok(House { engine, api: api::router(state.clone()), state, backend, destination, publisher })
 }
 
-fn http_options(config: &Config) -> anyhow::Result<HttpOptions> {
+/// How requests to the outside are made.
+pub fn http_options(config: &Config) -> anyhow::Result<HttpOptions> {
     let proxy = config.proxy.as_ref().map(|url| ProxyOptions::new(url.as_str(), &config.no_proxy));
     Ok(HttpOptions {
         allow: config.allow_addresses.clone(),
