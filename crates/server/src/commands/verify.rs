@@ -173,7 +173,12 @@ impl Case {
         lines.extend(diagnosis.findings.iter().map(|finding| format!("- {finding}")));
         let found = |wanted: &[Finding]| diagnosis.findings.iter().any(|f| wanted.contains(f));
         if found(&[Finding::Refused(Reason::UnusableSecret)]) {
-            lines.push(format!("- the secret of {} is {}", row.name, key_words(row.key)));
+            lines.push(match row.scheme {
+                Scheme::Hmac | Scheme::Asym => {
+                    format!("- the secret of {} is {}", row.name, key_words(row.key))
+                }
+                _ => format!("- `hookwright providers {}` says which secret it is", row.id),
+            });
         }
         if let Some(length) = self.captured.other_length() {
             lines.push(format!(

@@ -82,11 +82,13 @@ fn proof(page: &mut Page, provider: &Provider) {
         Scheme::Basic => page.line("token", "user:password as HTTP Basic"),
         Scheme::Bearer => page.line("token", "the secret as Authorization: Bearer"),
         Scheme::None => page.line("signature", "none: whoever knows the address can send"),
-        Scheme::Code => page.line("signature", "by rules of its own, which have code of their own"),
+        Scheme::Code => {
+            page.line("signature", "by rules of its own, for which there is code: see the notes")
+        }
     }
     if !provider.needs_secret() {
         page.line("secret", "none");
-    } else if !matches!(row.scheme, Scheme::Code | Scheme::Jwt) {
+    } else if matches!(row.scheme, Scheme::Hmac | Scheme::Asym) {
         page.line("secret", key_words(row.key));
     }
     if let Some(place) = &row.timestamp {
