@@ -61,6 +61,7 @@ const ALLOWED: &[Allowed] = &[
             PROVIDERS,
             DISPATCH,
             PUBLISH,
+            PROVIDERS,
             DESTINATIONS,
             STORE_EMBEDDED,
             STORE_POSTGRES,

@@ -155,7 +155,8 @@ fn gateway_options(config: &Config) -> GatewayOptions {
     }
 }
 
-fn http_options(config: &Config) -> anyhow::Result<HttpOptions> {
+/// How requests to the outside are made.
+pub fn http_options(config: &Config) -> anyhow::Result<HttpOptions> {
     let proxy = config.proxy.as_ref().map(|url| ProxyOptions::new(url.as_str(), &config.no_proxy));
     Ok(HttpOptions {
         allow: config.allow_addresses.clone(),
