@@ -89,7 +89,6 @@ impl World {
             feature_flags: Vec::new(),
             schema_mode: Some(SchemaMode::Reject),
             retry_schedule: None,
-            transformation: None,
             created_at: at(0),
             updated_at: at(0),
         };

@@ -38,6 +38,7 @@ use store::{
     housekeeping::*,
     nodes::{News, NodeInfo, Ownership, Slice},
     publish::{NewMessage, Publish, Published, SavedResponse},
+    rejected::{Rejected, RejectedRequest},
     tasks::Tasks,
     tokens::Tokens,
 };
@@ -212,6 +213,12 @@ delegate! {
     claimed(org: OrganizationId, key: ClaimKey, now: Timestamp) -> Result<Option<MessageId>>;
     save_response(org: OrganizationId, key: ClaimKey, response: SavedResponse, expires_at: Timestamp) -> Result<()>;
     saved_response(org: OrganizationId, key: ClaimKey, now: Timestamp) -> Result<Option<SavedResponse>>;
+} }
+delegate! {
+        Rejected {
+        keep_rejected(requests: Vec<RejectedRequest>) -> Result<()>;
+    list_rejected(tenant: Tenant, page: PageRequest<RejectedId>) -> Result<Page<RejectedRequest>>;
+    rejected(tenant: Tenant, id: RejectedId) -> Result<Option<RejectedRequest>>;
 } }
 delegate! {
         Deliveries {
