@@ -83,8 +83,16 @@ impl House {
             body_timeout: Duration::from_secs(10),
             body_bytes: 64 << 20,
         };
-        let gateway =
-            Gateway::new(store.clone(), publisher, clock.clone(), Arc::new(NoKeys), options);
+        let entropy = Arc::new(domain::entropy::SeededEntropy::new(9));
+        let (gateway, writing) = Gateway::new(
+            store.clone(),
+            publisher,
+            clock.clone(),
+            entropy,
+            Arc::new(NoKeys),
+            options,
+        );
+        tokio::spawn(writing);
         let org = Fixture::new(&*store).org;
         Self { store, catalogues, clock, gateway: Arc::new(gateway), org }
     }
