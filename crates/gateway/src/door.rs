@@ -8,10 +8,9 @@ use domain::{
     entropy::Entropy,
     name::Ref,
     source::{InboundToken, Source},
-    token::Actor,
 };
 use http::{Method, StatusCode, request::Parts};
-use providers::{Effect, Genuine, Reason, Reply};
+use providers::{Genuine, Reason};
 use publish::{Draft, Internal, PublishError, Publisher, Rejected};
 use store::Store;
 use tokio::sync::OwnedSemaphorePermit;
@@ -42,11 +41,11 @@ pub struct GatewayOptions {
 
 /// The door. Cheap to share behind an `Arc`.
 pub struct Gateway {
-    store: Arc<dyn Store>,
-    publisher: Arc<Publisher>,
-    clock: Arc<dyn Clock>,
-    sources: Sources,
-    ring: Arc<KeyRing>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sources: Sources,
+    pub(crate) ring: Arc<KeyRing>,
     rates: Rates,
     room: Room,
     refused: Refused,
@@ -54,11 +53,11 @@ pub struct Gateway {
 }
 
 /// A request that is read.
-struct Received {
-    parts: Parts,
-    url: String,
-    body: bytes::Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+pub(crate) struct Received {
+    pub(crate) parts: Parts,
+    pub(crate) url: String,
+    pub(crate) body: bytes::Bytes,
+    pub(crate) _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Gateway {
@@ -133,7 +132,7 @@ impl Gateway {
     }
 
     /// The URL as the provider knows it.
-    fn url(&self, source: &Source, parts: &Parts) -> String {
+    pub(crate) fn url(&self, source: &Source, parts: &Parts) -> String {
         match &source.settings.public_url {
             Some(url) => match parts.uri.query() {
                 Some(query) if !url.contains('?') => format!("{url}?{query}"),
@@ -176,7 +175,12 @@ impl Gateway {
         }
     }
 
-    async fn judge(&self, source: &Prepared, received: &Received, now: Timestamp) -> Judged {
+    pub(crate) async fn judge(
+        &self,
+        source: &Prepared,
+        received: &Received,
+        now: Timestamp,
+    ) -> Judged {
         let headers: Vec<(&str, &[u8])> = received
             .parts
             .headers
@@ -192,7 +196,7 @@ impl Gateway {
         judge(source, &request, &self.ring, now).await
     }
 
-    async fn take_in(
+    pub(crate) async fn take_in(
         &self,
         source: &Prepared,
         genuine: &Genuine,
@@ -225,47 +229,6 @@ impl Gateway {
             Some(Err(Rejected::OverQuota)) => Err(Refusal::OverQuota),
             Some(Err(Rejected::NoSuchApplication)) => Err(Refusal::Unknown),
             Some(Err(_)) | None => Err(Refusal::Unavailable),
-        }
-    }
-
-    /// Answers a question, once what it asks for is done.
-    async fn reply(&self, source: &Prepared, reply: Reply) -> Result<Response, Refusal> {
-        match &reply.effect {
-            Some(Effect::StoreSecret(secret)) => self.keep_secret(source, secret).await?,
-            Some(Effect::CallUrl(url)) if !self.ring.call(url).await => {
-                return Err(Refusal::Unavailable);
-            }
-            Some(Effect::CallUrl(_)) | None => {}
-        }
-        Ok(answer::reply(&reply))
-    }
-
-    /// Keeps the secret that a provider sends when it is set up. A source that has one keeps it: the
-    /// question is not signed.
-    async fn keep_secret(&self, source: &Prepared, secret: &str) -> Result<(), Refusal> {
-        if !source.secrets.is_empty() {
-            return Ok(());
-        }
-        let unavailable = |_| Refusal::Unavailable;
-        let by = Ref::Id(source.app);
-        let found = self.store.application(source.org, &by).await.map_err(unavailable)?;
-        let mut application = found.ok_or(Refusal::Unknown)?;
-        let mut changed = Source::clone(application.source.as_ref().ok_or(Refusal::Unknown)?);
-        if changed.sent_secret.is_some() {
-            return Ok(());
-        }
-        changed.sent_secret = Some(domain::source::Config::new(secret));
-        application.source = Some(Arc::new(changed));
-        let expected = application.updated_at;
-        application.updated_at = self.clock.now().max(expected.plus(Duration::from_micros(1)));
-        let written = self.store.update_application(&Actor::System, application, expected).await;
-        match written.map_err(unavailable)? {
-            Ok(()) => {
-                self.publisher.catalogues().application_changed(source.org, source.app, None);
-                Ok(())
-            }
-            // Somebody else has just changed it: the provider asks again.
-            Err(_) => Err(Refusal::Unavailable),
         }
     }
 }

@@ -15,10 +15,13 @@ pub mod judge;
 pub mod keys;
 mod rate;
 mod refused;
+pub mod replay;
+mod setup;
 pub mod source;
 
 pub use door::{Gateway, GatewayOptions};
 pub use keys::Fetch;
+pub use replay::Replayed;
 
 /// What the path of an inbound request begins with.
 pub const PATH: &str = "/in/";

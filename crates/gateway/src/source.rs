@@ -71,6 +71,18 @@ impl Sources {
         Ok(self.prepare(&found, source))
     }
 
+    /// The source of an application as it is now, whatever its tokens; `None` if it is none, or disabled.
+    pub async fn of(
+        &self,
+        org: OrganizationId,
+        app: ApplicationId,
+    ) -> Result<Option<Arc<Prepared>>, StoreError> {
+        let found = self.catalogues.application_now(org, &Ref::Id(app)).await?;
+        let Some(found) = found else { return Ok(None) };
+        let source = found.application.source.as_ref().filter(|source| !source.settings.disabled);
+        Ok(source.and_then(|source| self.prepare(&found, source)))
+    }
+
     fn prepare(&self, app: &ApplicationCatalogue, source: &Arc<Source>) -> Option<Arc<Prepared>> {
         let key = (app.application.org, app.application.id);
         let known =

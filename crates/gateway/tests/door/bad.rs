@@ -1,9 +1,10 @@
 //! What is not taken in, and what its sender gets to read.
 
 use axum::body::Body;
-use domain::source::{Acknowledgement, SourceSettings};
+use domain::source::{Acknowledgement, Config, SourceSettings};
+use hookwright_gateway::Replayed;
 use http::{Method, Request};
-use store::{Rejected, history::Tenant, suite::fixture::newest};
+use store::{Rejected, history::Tenant, rejected::RejectedRequest, suite::fixture::newest};
 
 use crate::support::{House, SECRET};
 
@@ -55,6 +56,35 @@ async fn what_is_refused_is_kept_for_inspection_in_bounds() {
     assert!(one.headers.iter().any(|(name, _)| name == "stripe-signature"));
     assert!(one.headers.contains(&("cookie".into(), "(hidden)".into())));
     assert!(one.body.ends_with(b"\n"));
+}
+
+#[tokio::test]
+async fn what_was_refused_is_taken_in_once_the_secret_is_right() {
+    let house = House::new();
+    let settings = SourceSettings::default();
+    let stripe = house.source_with("stripe", r#"{"secret":"another"}"#, settings).await;
+    let tenant = Tenant { org: house.org, app: stripe.application.id };
+    let event = stripe.sign("evt_1");
+    assert_eq!(stripe.post(&event).await.status, 401);
+    let kept = loop {
+        let kept = house.store.list_rejected(tenant, newest(50)).await.expect("listed").items;
+        if let Some(one) = kept.into_iter().next() {
+            break one;
+        }
+        tokio::task::yield_now().await;
+    };
+    let again = house.gateway.replay(&kept).await;
+    assert!(matches!(again, Replayed::NotGenuine(_)), "{again:?}");
+    let right = format!(r#"{{"secret":"{SECRET}"}}"#);
+    stripe.change(|source| source.config = Config::new(right)).await;
+    // Long after its signature was fresh.
+    house.clock.advance(std::time::Duration::from_secs(86_400));
+    for _ in 0..2 {
+        assert_eq!(house.gateway.replay(&kept).await, Replayed::Stored);
+        assert_eq!(stripe.stored().await.len(), 1);
+    }
+    let cut = RejectedRequest { body_bytes: 1 << 20, ..kept };
+    assert!(matches!(house.gateway.replay(&cut).await, Replayed::Unusable(_)));
 }
 
 #[tokio::test]
