@@ -81,6 +81,15 @@ pub struct OrderedQuery<K> {
 }
 
 impl<K> OrderedQuery<K> {
+    /// The same with iterators that are read as something else.
+    pub fn map<L>(self, key: impl Fn(K) -> L) -> OrderedQuery<L> {
+        let cursor = self.page.cursor.map(|cursor| match cursor {
+            Cursor::After(at) => Cursor::After(key(at)),
+            Cursor::Before(at) => Cursor::Before(key(at)),
+        });
+        OrderedQuery { page: PageQuery { limit: self.page.limit, cursor }, order: self.order }
+    }
+
     /// What the store is asked.
     pub fn ordered(self, default: Order) -> PageRequest<K> {
         self.page.fixed(self.order.unwrap_or(default))

@@ -60,6 +60,7 @@
 pub mod catalogue;
 pub mod doctor;
 pub mod row;
+pub mod source;
 pub mod vectors;
 
 mod body;
