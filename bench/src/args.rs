@@ -103,6 +103,15 @@ pub struct Args {
     /// A fresh `idempotency-key` on every message, as the official clients send it.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
     pub idempotency: bool,
+    /// Post to the URLs of sources instead, signed as GitHub signs. An application is a source then.
+    #[arg(long)]
+    pub inbound: bool,
+    /// Each event twice: in turn at the same moment, and one after the other (with `--inbound`).
+    #[arg(long, requires = "inbound")]
+    pub twice: bool,
+    /// Sources without endpoints: events are stored and go nowhere.
+    #[arg(long, requires = "inbound")]
+    pub stored_only: bool,
     /// Appended to the message route (`with_content=false`).
     #[arg(long, default_value = "")]
     pub query: String,

@@ -1,5 +1,7 @@
 //! What is sent: JSON of a given size that names its run and its number.
+use aws_lc_rs::hmac;
 use bytes::Bytes;
+use std::fmt::Write as _;
 
 const POOL_BYTES: usize = 1 << 20;
 
@@ -59,6 +61,18 @@ pub fn idempotency_key(run: u64, i: usize) -> String {
         0x8000 | (b >> 48) & 0x3fff,
         b & 0xffff_ffff_ffff
     )
+}
+
+/// The secret of all sources.
+pub const SECRET: &str = "a secret of the load generator, and of nobody else";
+
+/// The signature that GitHub sends with a body (`X-Hub-Signature-256`).
+pub fn signature(key: &hmac::Key, body: &[u8]) -> String {
+    let mut text = String::from("sha256=");
+    for byte in hmac::sign(key, body).as_ref() {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// SplitMix64's output function: every input has its own output, and they look random.

@@ -5,6 +5,7 @@ use crate::{
     payload::{self, Payloads},
     run::Run,
 };
+use aws_lc_rs::hmac;
 use bytes::Bytes;
 use hyper::Method;
 use std::{
@@ -36,6 +37,22 @@ pub struct Plan {
     pub rate: Option<f64>,
     /// Send an `idempotency-key` with each message.
     pub keyed: bool,
+    /// Post events to sources.
+    pub inbound: Option<Inbound>,
+}
+
+/// How events are posted to sources.
+pub struct Inbound {
+    key: hmac::Key,
+    /// Each of them twice.
+    twice: bool,
+}
+
+impl Inbound {
+    /// As GitHub does.
+    pub fn new(twice: bool) -> Self {
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, payload::SECRET.as_bytes()), twice }
+    }
 }
 
 /// What came of the requests.
@@ -136,8 +153,9 @@ impl Plan {
             let (plan, run, sent) = (self.clone(), run.clone(), sent.clone());
             let (next, stop) = (next.clone(), stop.clone());
             let mut conn = Conn::new(&plan.target, number);
+            let mut other = Conn::new(&plan.target, number + 1);
             workers.spawn(async move {
-                plan.worker(&run, &sent, &mut conn, &next, stop.as_ref()).await;
+                plan.worker(&run, &sent, (&mut conn, &mut other), &next, stop.as_ref()).await;
             });
         }
         while workers.join_next().await.is_some() {}
@@ -147,7 +165,7 @@ impl Plan {
         &self,
         run: &Run,
         sent: &Sent,
-        conn: &mut Conn,
+        (conn, other): (&mut Conn, &mut Conn),
         next: &AtomicUsize,
         stop: Option<&watch::Receiver<bool>>,
     ) {
@@ -165,12 +183,21 @@ impl Plan {
                     due
                 }
             };
-            while self.post(run, sent, conn, i, start, None).await == Outcome::Retryable
-                && stop.is_some()
-                && !stopped()
-            {
+            let twice = self.inbound.as_ref().is_some_and(|inbound| inbound.twice);
+            let mut outcome = if twice && i.is_multiple_of(2) {
+                // Both at the same moment.
+                tokio::join!(self.post(run, sent, conn, i, start, None), self.repeat(run, other, i))
+                    .0
+            } else {
+                self.post(run, sent, conn, i, start, None).await
+            };
+            while outcome == Outcome::Retryable && stop.is_some() && !stopped() {
                 conn.turn();
                 tokio::time::sleep(REPEAT_AFTER).await;
+                outcome = self.post(run, sent, conn, i, start, None).await;
+            }
+            if twice && !i.is_multiple_of(2) {
+                self.repeat(run, other, i).await;
             }
             // Whatever it is about that server, it may be over.
             conn.go_home();
@@ -194,6 +221,33 @@ impl Plan {
         self.post(run, sent, conn, i, due_us, Some(deliver_at)).await;
     }
 
+    /// Sends an event again that was sent before, or is at this moment, without booking it.
+    async fn repeat(&self, run: &Run, conn: &mut Conn, i: usize) {
+        let Some(inbound) = &self.inbound else { return };
+        let body: Bytes = self.payloads.payload(run.id, i).into();
+        // It may fail: the other one is what counts.
+        let _ = self.send_event(inbound, run, conn, i, body).await;
+    }
+
+    async fn send_event(
+        &self,
+        inbound: &Inbound,
+        run: &Run,
+        conn: &mut Conn,
+        i: usize,
+        body: Bytes,
+    ) -> anyhow::Result<client::Answer> {
+        let signature = payload::signature(&inbound.key, &body);
+        let id = payload::idempotency_key(run.id, i);
+        let headers = [
+            ("x-hub-signature-256", signature.as_str()),
+            ("x-github-delivery", id.as_str()),
+            ("x-github-event", "load.test"),
+        ];
+        let route = &self.routes[i % self.routes.len()];
+        conn.send(Method::POST, route, body, &headers).await
+    }
+
     async fn post(
         &self,
         run: &Run,
@@ -203,7 +257,8 @@ impl Plan {
         start_us: u64,
         deliver_at: Option<jiff::Timestamp>,
     ) -> Outcome {
-        let body: Bytes = if self.bare {
+        let bare = self.bare || self.inbound.is_some();
+        let body: Bytes = if bare {
             self.payloads.payload(run.id, i).into()
         } else {
             self.payloads.message(run.id, i, deliver_at)
@@ -211,14 +266,21 @@ impl Plan {
         let key = self.keyed.then(|| payload::idempotency_key(run.id, i));
         run.sent(i, start_us);
         let route = &self.routes[i % self.routes.len()];
-        let answer = match conn.send(Method::POST, route, body, key.as_deref()).await {
+        let answer = match &self.inbound {
+            Some(inbound) => self.send_event(inbound, run, conn, i, body).await,
+            None => {
+                let key = key.as_deref().map(|key| ("idempotency-key", key));
+                conn.send(Method::POST, route, body, key.as_slice()).await
+            }
+        };
+        let answer = match answer {
             Ok(answer) => answer,
             Err(e) => {
                 sent.failed("none".into(), format!("{e:#}"));
                 return Outcome::Retryable;
             }
         };
-        if answer.status != if self.bare { 200 } else { 202 } {
+        if answer.status != if bare { 200 } else { 202 } {
             return sent.refused(&answer);
         }
         let now = run.now_us();

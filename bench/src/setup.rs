@@ -2,6 +2,7 @@
 use crate::{
     args::{Args, Mode},
     client::{Conn, Target},
+    payload,
     recv::Receiver,
 };
 use anyhow::{Context, Result, ensure};
@@ -87,6 +88,9 @@ impl Bench {
             field.routes = (0..apps).map(route).collect();
             return Ok(field);
         }
+        if self.args.inbound {
+            return self.create_sources(conn, field).await;
+        }
         for app in 0..apps {
             let mut body = json!({ "name": format!("loadgen {app}") });
             if let Some(limit) = self.args.app_limit {
@@ -112,13 +116,46 @@ impl Bench {
         Ok(field)
     }
 
+    /// Sources, with endpoints unless events are only to be stored.
+    async fn create_sources(&self, conn: &mut Conn, mut field: Field) -> Result<Field> {
+        let per_app = self.args.endpoints;
+        if self.args.stored_only {
+            // Nothing is owed to them.
+            field.dead.fill(true);
+        }
+        for app in 0..self.args.apps {
+            let body = json!({ "name": format!("loadgen {app}"), "type": "github",
+                "config": { "secret": payload::SECRET } });
+            let out = conn.post("/ingest/api/v1/source", &body).await?;
+            let text = |field: &str| {
+                out[field].as_str().map(str::to_owned).with_context(|| format!("no {field}"))
+            };
+            let (id, url) = (text("id")?, text("ingestUrl")?);
+            for endpoint in app * per_app..(app + 1) * per_app {
+                if self.args.stored_only {
+                    break;
+                }
+                let body = json!({ "url": self.url(endpoint, field.dead[endpoint]) });
+                conn.post(&format!("/ingest/api/v1/source/{id}/endpoint"), &body).await?;
+            }
+            let path = url.splitn(4, '/').nth(3).context("an inbound URL has a path")?;
+            field.routes.push(format!("/{path}"));
+            field.ids.push(id);
+        }
+        Ok(field)
+    }
+
     /// Deletes what `create` made, unless it is to be kept.
     pub async fn delete(&self, conn: &mut Conn, field: &Field) -> Result<()> {
         if self.args.keep {
             return Ok(());
         }
         for id in &field.ids {
-            conn.send(Method::DELETE, &format!("/api/v1/app/{id}"), Bytes::new(), None).await?;
+            let path = match self.args.inbound {
+                true => format!("/ingest/api/v1/source/{id}"),
+                false => format!("/api/v1/app/{id}"),
+            };
+            conn.send(Method::DELETE, &path, Bytes::new(), &[]).await?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use crate::{
     cpu::{self, Snapshot},
     payload::Payloads,
     run::Run,
-    send::{Plan, Sent},
+    send::{Inbound, Plan, Sent},
     setup::Bench,
 };
 use anyhow::Result;
@@ -95,6 +95,7 @@ pub async fn measure(
             conns: setting.conns,
             rate,
             keyed: args.idempotency,
+            inbound: args.inbound.then(|| Inbound::new(args.twice)),
         })
     };
     let begin = |n, keep_times| {

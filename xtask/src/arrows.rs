@@ -22,6 +22,7 @@ const PROVIDERS: &str = "hookwright-providers";
 const PUBLISH: &str = "hookwright-publish";
 const DESTINATIONS: &str = "hookwright-destinations";
 const DISPATCH: &str = "hookwright-dispatch";
+const GATEWAY: &str = "hookwright-gateway";
 const API: &str = "hookwright-api";
 const POSTGRES_CLUSTER: &str = "hookwright-postgres-cluster";
 const SERVER: &str = "hookwright";
@@ -43,16 +44,24 @@ const ALLOWED: &[Allowed] = &[
     Allowed { package: PUBLISH, normal: &[STORE, DOMAIN], dev: &[STORE_MEMORY] },
     Allowed { package: DISPATCH, normal: &[PUBLISH, STORE, DOMAIN], dev: &[STORE_MEMORY] },
     Allowed {
+        package: GATEWAY,
+        normal: &[PUBLISH, PROVIDERS, STORE, DOMAIN],
+        dev: &[STORE_MEMORY],
+    },
+    Allowed {
         package: API,
-        normal: &[PUBLISH, STORE, DOMAIN],
+        normal: &[PUBLISH, PROVIDERS, STORE, DOMAIN],
         dev: &[STORE_MEMORY, STORE_POSTGRES, POSTGRES_CLUSTER],
     },
     Allowed {
         package: SERVER,
         normal: &[
             API,
+            GATEWAY,
+            PROVIDERS,
             DISPATCH,
             PUBLISH,
+            PROVIDERS,
             DESTINATIONS,
             STORE_EMBEDDED,
             STORE_POSTGRES,

@@ -42,12 +42,15 @@ pub struct Options {
     /// Messages per second.
     #[arg(long, default_value_t = 500)]
     pub rate: u32,
+    /// Events that a provider posts instead of messages of the API, each of them twice.
+    #[arg(long)]
+    pub inbound: bool,
 }
 
 impl Default for Options {
     /// The short version in the test command: each way once, and as many random moments.
     fn default() -> Self {
-        Self { kills: 2 * WAYS as u32, seed: None, rate: 500 }
+        Self { kills: 2 * WAYS as u32, seed: None, rate: 500, inbound: false }
     }
 }
 
@@ -56,8 +59,9 @@ pub fn run(options: &Options) -> Result<()> {
     server::build()?;
     let disk = DiskFault::build()?;
     let mut chance = Chance::begin("kills", options.seed)?;
+    let name = if options.inbound { "kills-inbound" } else { "kills" };
     let mut server = Server::new(
-        "kills",
+        name,
         &format!(
             "max_in_flight = {MAX_IN_FLIGHT}\n\
              retry_schedule = [\"100ms\", \"200ms\", \"500ms\", \"1s\", \"2s\", \"5s\", \"5s\"]\n\
@@ -68,9 +72,10 @@ pub fn run(options: &Options) -> Result<()> {
     // Each first try fails, so that retries are always pending when the server dies. The breaker,
     // which would hold such endpoints back, is as good as off.
     let arguments = format!(
-        "survive --mode flaky --rate {} --c 32 --apps 4 --endpoints 2 --drain 120 --linger 3 \
+        "survive --mode flaky --rate {} {} --apps 4 --endpoints 2 --drain 120 --linger 3 \
          --n 5000000",
-        options.rate
+        options.rate,
+        if options.inbound { "--c 64 --inbound --twice" } else { "--c 32" }
     );
     let mut load = loadgen::start(&server, &arguments)?;
     load.wait_sending()?;
@@ -85,14 +90,14 @@ pub fn run(options: &Options) -> Result<()> {
     }
     std::thread::sleep(Duration::from_secs(1));
     let report = load.report()?;
-    let mut goals = Goals::new("kills", true);
+    let mut goals = Goals::new(name, true);
     goals.promise("acknowledged and never arrived", number(&report, "missing")?, AtMost(0.0));
     goals.promise("published twice", number(&report, "republished")?, AtMost(0.0));
     let bound = f64::from(deaths * MAX_IN_FLIGHT);
     goals.promise("duplicates", number(&report, "duplicates")?, AtMost(bound));
     goals.keep(report.clone());
     let accepted = number(&report, "accepted")?;
-    println!("kills: {deaths} deaths, {accepted} messages acknowledged");
+    println!("{name}: {deaths} deaths, {accepted} messages acknowledged");
     ensure!(accepted > 0.0, "no message was acknowledged");
     goals.finish()?;
     server.discard()

@@ -1,4 +1,5 @@
 //! The measurement campaign: how fast, how soon, and how well tenants are kept apart.
+mod received;
 mod shared;
 
 use crate::{
@@ -92,6 +93,7 @@ impl Campaign {
         self.isolation()?;
         self.backlog()?;
         self.limits()?;
+        self.received()?;
         if self.full { self.scheduled() } else { Ok(()) }
     }
 

@@ -109,7 +109,10 @@ fn one(part: Part) -> Result<()> {
         Part::CodePostgres => code_postgres(),
         Part::Sdk => sdk::run(),
         Part::Load => load::run(&load::Options::default()),
-        Part::Kills => kills::run(&kills::Options::default()),
+        Part::Kills => {
+            kills::run(&kills::Options::default())?;
+            kills::run(&kills::Options { inbound: true, ..Default::default() })
+        }
         Part::Backlog => backlog::run(&backlog::Options::default()),
         Part::Soak => soak::run(&soak::Options::default()),
         Part::LoadPostgres => load::run(&load::Options { store: Postgres, ..Default::default() }),

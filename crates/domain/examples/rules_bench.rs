@@ -91,6 +91,7 @@ fn endpoint(message: &Message, entropy: &SeededEntropy) -> Endpoint {
             expires_at: None,
         }],
         retry_schedule: None,
+        transformation: None,
         first_failure_at: None,
         revision: 1,
         created_at: NOW,

@@ -1,7 +1,8 @@
 //! Where a customer listens.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{
@@ -15,6 +16,11 @@ use crate::{
 
 /// Most unexpired old secrets beside the newest one.
 pub const MAX_OLD_SECRETS: usize = 10;
+
+/// How long a transformation's code may be, in bytes.
+pub const TRANSFORMATION_CODE_BYTES: RangeInclusive<usize> = 10..=51_200;
+/// Most bytes of a transformation's variables, as JSON.
+pub const MAX_VARIABLES_BYTES: usize = 4096;
 
 /// A signing secret and until when it signs.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,6 +36,25 @@ pub struct EndpointSecret {
 impl std::fmt::Debug for EndpointSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EndpointSecret").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What a caller would have done to payloads on their way to an endpoint. It is kept and echoed; nothing
+/// runs it. All of it is sealed where it is stored: its variables may be secrets.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transformation {
+    /// JavaScript, of [`TRANSFORMATION_CODE_BYTES`]; `None` where only variables were given so far.
+    pub code: Option<String>,
+    /// Whether the caller wants it to be in use.
+    pub enabled: bool,
+    /// What the code can read, of up to [`MAX_VARIABLES_BYTES`]; `None` if none were given.
+    pub variables: Option<BTreeMap<String, String>>,
+}
+
+impl std::fmt::Debug for Transformation {
+    /// Nothing of what may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transformation").field("enabled", &self.enabled).finish_non_exhaustive()
     }
 }
 
@@ -67,6 +92,8 @@ pub struct Endpoint {
     pub secrets: Vec<EndpointSecret>,
     /// Overrides the event type's and the server's.
     pub retry_schedule: Option<RetrySchedule>,
+    /// Kept for the caller: see [`Transformation`].
+    pub transformation: Option<Transformation>,
     /// When the present run of failures began; `None` while it answers.
     pub first_failure_at: Option<Timestamp>,
     /// Counts its changes; an attempt names the revision it was made with.

@@ -153,6 +153,8 @@ ids! {
     TokenId "key";
     /// A signing secret; what an attempt says it was signed with.
     SecretId "sec";
+    /// A request that a source refused.
+    RejectedId "log";
 }
 
 impl OrganizationId {

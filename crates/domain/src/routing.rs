@@ -76,6 +76,7 @@ mod tests {
             headers: Default::default(),
             secrets: Vec::new(),
             retry_schedule: None,
+            transformation: None,
             first_failure_at: None,
             revision: 1,
             created_at: NOW,

@@ -45,6 +45,11 @@ fn what_is_genuine_is_healthy() {
 
 #[test]
 fn bodies_that_were_respelt() {
+    // Without anything to escape: minified is all that it is.
+    let mut made = signed("github", "s3cret", "{\"a\":1}");
+    made.body = b"{ \"a\": 1 }".to_vec();
+    let finding = Finding::Body(BodyChange::Minified);
+    assert_eq!(ask("github", &made, "s3cret", NOW).findings, [finding]);
     let body = r#"{"b":"é/x","a":[1,2]}"#;
     for (arrived, change) in [
         ("{\"b\":\"é/x\",\"a\":[1,2]}\n", BodyChange::WithoutLineEnd),

@@ -18,6 +18,9 @@ pub struct Draft {
     pub event_type: EventTypeName,
     /// The caller's id of it.
     pub event_id: Option<Uid>,
+    /// How long no other message may have that id; `None` as long as the payload is kept, and a day at
+    /// least.
+    pub event_id_window: Option<Duration>,
     /// See [`Message`].
     pub channels: Vec<Channel>,
     /// See [`Message`].

@@ -83,6 +83,7 @@ fn draft(
     Draft {
         event_type: event.event_type().parse().expect("a valid name"),
         event_id: None,
+        event_id_window: None,
         channels: Vec::new(),
         tags: Vec::new(),
         body: Body::json(Bytes::from(payload)),

@@ -159,7 +159,10 @@ impl Publisher {
                 .map(|c| Claim { key: c.key, expires_at: message.created_at.plus(c.ttl) }),
             event_id: draft.event_id.as_ref().map(|id| Claim {
                 key: ClaimKey::event_id(&org, &app, id),
-                expires_at: message.expires_at.max(message.created_at.plus(MIN_EVENT_ID_WINDOW)),
+                expires_at: match draft.event_id_window {
+                    Some(window) => message.created_at.plus(window),
+                    None => message.expires_at.max(message.created_at.plus(MIN_EVENT_ID_WINDOW)),
+                },
             }),
             max_pending: organization.settings.max_pending_deliveries.or(self.options.max_pending),
         })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use domain::{
     id::MessageId,
-    message::{Body, Message},
+    message::{Body, Message, Origin},
     name::Ref,
     organization::SchemaMode,
 };
@@ -173,6 +173,10 @@ impl Publisher {
 
 /// Whether a payload may be sent, by the schema of its event type.
 fn check(organization: &OrganizationCatalogue, draft: &Draft) -> Result<(), Rejected> {
+    // Who sends what a source receives cannot mend it, and would only send it again.
+    if draft.origin == Origin::Source {
+        return Ok(());
+    }
     let Some((mode, schema)) = organization.schema(&draft.event_type) else { return Ok(()) };
     // The caller is told what it said itself; the log is not.
     let quote = mode == SchemaMode::Reject;

@@ -11,8 +11,13 @@ use crate::{
 };
 
 /// Environment variables of ours that are no settings.
-const NOT_SETTINGS: [&str; 4] =
-    ["HOOKWRIGHT_FAILPOINT", "HOOKWRIGHT_CONFIG", "HOOKWRIGHT_TOKEN", FROM_MASTER_KEY];
+const NOT_SETTINGS: [&str; 5] = [
+    "HOOKWRIGHT_FAILPOINT",
+    "HOOKWRIGHT_CONFIG",
+    "HOOKWRIGHT_TOKEN",
+    FROM_MASTER_KEY,
+    commands::sender::SECRET_VARIABLE,
+];
 const FROM_MASTER_KEY: &str = "HOOKWRIGHT_FROM_MASTER_KEY";
 
 fn command() -> Command {
@@ -83,6 +88,8 @@ fn command() -> Command {
                 .about("Ask a running server whether it is well")
                 .arg(Arg::new("url").value_name("URL").help("Where it is [as configured]")),
         )
+        .subcommand(commands::providers::command())
+        .subcommand(commands::verify::command())
 }
 
 fn migrate_store() -> Command {
@@ -108,6 +115,14 @@ fn migrate_store() -> Command {
 pub fn run() -> anyhow::Result<ExitCode> {
     let matches = command().get_matches();
     let (name, arguments) = matches.subcommand().expect("a command is required");
+    // These have to do with the requests of others: they need no server, and no valid settings of one.
+    match name {
+        "providers" => {
+            return commands::providers::run(arguments, || Ok(sources(arguments)?.config()?));
+        }
+        "verify" => return Ok(commands::verify::run(arguments)),
+        _ => {}
+    }
     let sources = sources(arguments)?;
     let config = sources.config()?;
     let text = |key: &str| arguments.get_one::<String>(key).map(String::as_str);

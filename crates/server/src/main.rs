@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod control;
 mod env;
+mod front;
 mod http;
 mod inbox;
 mod keys;

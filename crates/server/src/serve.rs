@@ -64,7 +64,7 @@ pub async fn run(
     telemetry.serve_metrics().await?;
     house.start(config);
     tracing::info!(listen = %config.listen, data = %config.data_dir.display(), "ready");
-    http::serve(listener, house.api.clone(), config.api_connections, stop).await;
+    http::serve(listener, house.front.clone(), config.api_connections, stop).await;
     let left = house.engine.stop().await;
     if left > 0 {
         tracing::warn!(left, "attempts were still under way; they will be made again");

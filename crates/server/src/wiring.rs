@@ -3,13 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use api::{Api, ApiOptions, ApiState, auth};
+use api::{ApiOptions, ApiState, auth};
 use destinations::http::{HickoryResolver, HttpDestination, HttpOptions, ProxyOptions};
 use dispatch::{DispatchOptions, Engine, EngineParts, RetentionOptions};
 use domain::{
     breaker::BreakerPolicy, clock::Clock, delivery::Policy, entropy::Entropy, id::OrganizationId,
     retry::RetryTiming, window::WindowBounds,
 };
+use gateway::{Gateway, GatewayOptions};
 use publish::{Catalogues, PublishOptions, Publisher};
 
 use crate::{
@@ -17,18 +18,26 @@ use crate::{
     config::Config,
     control,
     env::{SystemClock, SystemEntropy},
+    front::{Front, KeyFetch},
     keys,
 };
 
 /// Applications kept in memory with their endpoints.
 const CATALOGUE_APPLICATIONS: usize = 20_000;
 
+/// Lanes whose due work is read at a time.
+const PAGES: usize = 8;
+/// The same of a store that reads them together.
+const SHARED_PAGES: usize = 64;
+/// Bytes of inbound bodies that are under way at a time.
+const INBOUND_BODY_BYTES: usize = 256 * 1024 * 1024;
+
 /// The house put together, not yet running.
 pub struct House {
     /// Delivers.
     pub engine: Arc<Engine>,
     /// Answers.
-    pub api: Api,
+    pub front: Front,
     state: ApiState,
     backend: Backend,
     destination: Arc<HttpDestination>,
@@ -84,7 +93,10 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
         destination: destination.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
-        options: dispatch_options(config),
+        options: DispatchOptions {
+            concurrent_pages: if store.is_shared() { SHARED_PAGES } else { PAGES },
+            ..dispatch_options(config)
+        },
     });
     // Where nodes share a store, all go by its clock.
     let clock = engine.clock();
@@ -99,15 +111,11 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
             max_pending: config.max_pending_deliveries,
         },
     ));
-    let public_url = match &config.public_url {
-        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        None => format!("http://{}", config.listen),
-    };
     let options = ApiOptions {
         body_limit: config.body_limit,
         body_timeout: config.body_timeout,
         https_only: config.https_only,
-        public_url,
+        public_url: public_url(config),
         default_signature_type: config.default_signature_type,
         idempotency_ttl: config.idempotency_ttl,
         #[cfg(feature = "otlp")]
@@ -118,11 +126,37 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
         },
         ..ApiOptions::new(keys::jwt_keys(config)?)
     };
-    let state = ApiState::new(store.clone(), publisher.clone(), clock, entropy, options).await?;
-    Ok(House { engine, api: api::router(state.clone()), state, backend, destination, publisher })
+    let state =
+        ApiState::new(store.clone(), publisher.clone(), clock.clone(), entropy, options).await?;
+    let gateway = Arc::new(Gateway::new(
+        store,
+        publisher.clone(),
+        clock,
+        Arc::new(KeyFetch(destination.clone())),
+        gateway_options(config),
+    ));
+    let front = Front::new(api::router(state.clone()), gateway);
+    Ok(House { engine, front, state, backend, destination, publisher })
 }
 
-fn http_options(config: &Config) -> anyhow::Result<HttpOptions> {
+/// Where the API, the portal and the inbound URLs are reached, without a slash at the end.
+fn public_url(config: &Config) -> String {
+    match &config.public_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => format!("http://{}", config.listen),
+    }
+}
+
+fn gateway_options(config: &Config) -> GatewayOptions {
+    GatewayOptions {
+        public_url: public_url(config),
+        body_timeout: config.body_timeout,
+        body_bytes: INBOUND_BODY_BYTES,
+    }
+}
+
+/// How requests to the outside are made.
+pub fn http_options(config: &Config) -> anyhow::Result<HttpOptions> {
     let proxy = config.proxy.as_ref().map(|url| ProxyOptions::new(url.as_str(), &config.no_proxy));
     Ok(HttpOptions {
         allow: config.allow_addresses.clone(),

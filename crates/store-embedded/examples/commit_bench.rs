@@ -235,6 +235,7 @@ async fn applications(
                     expires_at: None,
                 }],
                 retry_schedule: None,
+                transformation: None,
                 first_failure_at: None,
                 revision: 1,
                 created_at: now,

@@ -2,7 +2,7 @@
 //!
 //! One thread writes ([`writer`]), a few read ([`readers`]), one copies the write-ahead log into the
 //! database beside them ([`checkpoint`]). The other files are named like those of `store` that they
-//! implement. Start with `migrations/0001.sql`: it says what is kept, and how it is found again.
+//! implement. Start with `migrations/`: it says what is kept, and how it is found again.
 
 mod backup;
 mod catalog;
@@ -17,6 +17,7 @@ mod lock;
 mod options;
 mod publish;
 mod readers;
+mod rejected;
 mod reseal;
 mod rows;
 mod schema;

@@ -13,7 +13,6 @@ use store::{
     codec::{self, Encoded},
     publish::{NewMessage, Published, SavedResponse},
     sealed::response_owner,
-    vault::Vault,
 };
 
 use crate::{
@@ -243,9 +242,7 @@ pub(crate) fn reseal_responses(
         let (org_no, key): Place = (row.get(0)?, row.get(1)?);
         last = Some((org_no, key));
         let sealed = row.get_ref(2)?.as_blob().map_err(Error::corrupt)?;
-        if Vault::key_of(sealed) != Some(vault.newest()) {
-            let owner = response_owner(ClaimKey(key));
-            let anew = vault.seal(&owner, &vault.open(&owner, sealed)?);
+        if let Some(anew) = vault.reseal(&response_owner(ClaimKey(key)), sealed)? {
             update.execute(params![org_no, key, anew])?;
             resealed += 1;
         }

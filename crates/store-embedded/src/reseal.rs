@@ -3,7 +3,7 @@
 
 use store::StoreError;
 
-use crate::{EmbeddedStore, catalog, publish, schema, writer::Label};
+use crate::{EmbeddedStore, catalog, publish, rejected, schema, tx::Tx, writer::Label};
 
 /// Rows in one transaction.
 const STEP_ROWS: usize = 200;
@@ -14,17 +14,17 @@ impl EmbeddedStore {
     pub async fn reseal(&self) -> Result<usize, StoreError> {
         let label = Label { rows: STEP_ROWS, ..Label::other("reseal") };
         let mut resealed = 0;
-        let mut after = Some(0);
-        while let Some(from) = after {
-            let step =
-                move |tx: &mut crate::tx::Tx<'_>| catalog::reseal_endpoints(tx, from, STEP_ROWS);
-            let (last, rows) = self.writer.write(label, step).await?;
-            (after, resealed) = (last, resealed + rows);
+        for part in [catalog::reseal_applications, catalog::reseal_endpoints, rejected::reseal] {
+            let mut after = Some(0);
+            while let Some(from) = after {
+                let step = move |tx: &mut Tx<'_>| part(tx, from, STEP_ROWS);
+                let (last, rows) = self.writer.write(label, step).await?;
+                (after, resealed) = (last, resealed + rows);
+            }
         }
         let mut after = Some((0, [0; 16]));
         while let Some(from) = after {
-            let step =
-                move |tx: &mut crate::tx::Tx<'_>| publish::reseal_responses(tx, from, STEP_ROWS);
+            let step = move |tx: &mut Tx<'_>| publish::reseal_responses(tx, from, STEP_ROWS);
             let (last, rows) = self.writer.write(label, step).await?;
             (after, resealed) = (last, resealed + rows);
         }

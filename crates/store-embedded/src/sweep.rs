@@ -267,14 +267,16 @@ impl Step<'_> {
         Ok(Swept { claims, more, ..Swept::default() })
     }
 
-    /// Tokens that have ended by themselves, and revocations that refuse nothing any more.
+    /// Tokens that have ended by themselves, revocations that refuse nothing any more, and what sources
+    /// refused long enough ago.
     async fn tokens(self) -> Result<Swept, StoreError> {
         let Self { readers, writer, limits } = self;
         let (now, rows) = (limits.now.as_micros(), limits.rows);
         let any = readers
             .read(move |conn| {
                 let sql = "/* sweep */ SELECT EXISTS (SELECT 1 FROM token WHERE expires_at <= ?1)
-                           OR EXISTS (SELECT 1 FROM revocation WHERE forget_at <= ?1)";
+                           OR EXISTS (SELECT 1 FROM revocation WHERE forget_at <= ?1)
+                           OR EXISTS (SELECT 1 FROM rejected WHERE expires_at <= ?1)";
                 Ok(conn.prepare_cached(sql)?.query_row([now], |row| row.get::<_, bool>(0))?)
             })
             .await?;
@@ -289,6 +291,8 @@ impl Step<'_> {
                      (SELECT id FROM token WHERE expires_at <= ?1 LIMIT ?2)",
                     "/* sweep */ DELETE FROM revocation WHERE no IN
                      (SELECT no FROM revocation WHERE forget_at <= ?1 LIMIT ?2)",
+                    "/* sweep */ DELETE FROM rejected WHERE no IN
+                     (SELECT no FROM rejected WHERE expires_at <= ?1 LIMIT ?2)",
                 ] {
                     more |= tx.conn.prepare_cached(sql)?.execute([now, rows as i64])? == rows;
                 }

@@ -57,6 +57,17 @@ impl State {
         of_org.map(|((_, app), row)| (*app, row))
     }
 
+    /// Those of all tenants that receive, behind `after`.
+    fn sources(
+        &self,
+        after: Option<(OrganizationId, ApplicationId)>,
+        limit: usize,
+    ) -> Vec<Application> {
+        let behind = self.applications.iter().filter(|(key, _)| after.is_none_or(|at| **key > at));
+        let all = behind.map(|(_, row)| &row.application);
+        all.filter(|application| application.source.is_some()).take(limit).cloned().collect()
+    }
+
     /// Those of an application that are not deleted.
     fn endpoints_of(
         &self,
@@ -127,6 +138,7 @@ impl State {
         for ((o, a, _), row) in &mut self.endpoints {
             row.deleted |= (*o, *a) == (org, app);
         }
+        self.rejected.retain(|(o, a, _), _| (*o, *a) != (org, app));
         self.tasks.insert((org, cancel.id), cancel);
         Ok(())
     }
@@ -317,6 +329,14 @@ impl Catalog for MemoryStore {
         app: &Ref<ApplicationId>,
     ) -> Result<Option<Application>> {
         self.act(|state| state.find_application(org, app).map(|row| row.application.clone()))
+    }
+
+    async fn sources(
+        &self,
+        after: Option<(OrganizationId, ApplicationId)>,
+        limit: usize,
+    ) -> Result<Vec<Application>> {
+        self.act(|state| state.sources(after, limit))
     }
 
     async fn create_endpoint(&self, _: &Actor, endpoint: Endpoint) -> Result<Written<EndpointId>> {

@@ -19,13 +19,14 @@ use domain::{
     token::{Actor, Revocation, Token},
 };
 use store::{
-    Result, Tokens,
+    Rejected, Result, Tokens,
     catalog::*,
     deliveries::*,
     history::*,
     housekeeping::*,
     nodes::News,
     publish::{NewMessage, Publish, Published, SavedResponse},
+    rejected::RejectedRequest,
     tasks::Tasks,
 };
 
@@ -70,6 +71,7 @@ delegate!(Catalog {
     list_applications(org: OrganizationId, filter: ApplicationFilter, page: PageRequest<ApplicationId>)
         -> Page<Application>;
     application(org: OrganizationId, app: &Ref<ApplicationId>) -> Option<Application>;
+    sources(after: Option<(OrganizationId, ApplicationId)>, limit: usize) -> Vec<Application>;
     create_endpoint(actor: &Actor, endpoint: Endpoint)
         -> Result<(), Refused<EndpointId>>, tells of_application(endpoint.org, endpoint.app);
     update_endpoint(actor: &Actor, endpoint: Endpoint)
@@ -103,6 +105,12 @@ delegate!(Publish {
     save_response(org: OrganizationId, key: ClaimKey, response: SavedResponse, expires_at: Timestamp)
         -> ();
     saved_response(org: OrganizationId, key: ClaimKey, now: Timestamp) -> Option<SavedResponse>;
+});
+
+delegate!(Rejected {
+    keep_rejected(requests: Vec<RejectedRequest>) -> ();
+    list_rejected(tenant: Tenant, page: PageRequest<RejectedId>) -> Page<RejectedRequest>;
+    rejected(tenant: Tenant, id: RejectedId) -> Option<RejectedRequest>;
 });
 
 #[async_trait]

@@ -33,6 +33,7 @@ impl State {
         self.sweep_history(limits, &mut swept);
         self.sweep_claims(limits, &mut swept);
         self.sweep_tasks(limits, &mut swept);
+        self.sweep_rejected(limits, &mut swept);
         self.revocations.retain(|revocation| revocation.forget_at > limits.now);
         self.tokens.retain(|_, token| token.expires_at > limits.now);
         swept
@@ -97,6 +98,13 @@ impl State {
         });
         for key in bounded(over.map(|(key, _)| *key), limits.rows, &mut swept.more) {
             self.tasks.remove(&key);
+        }
+    }
+
+    fn sweep_rejected(&mut self, limits: RetentionLimits, swept: &mut Swept) {
+        let over = self.rejected.iter().filter(|(_, kept)| kept.expires_at <= limits.now);
+        for key in bounded(over.map(|(key, _)| *key), limits.rows, &mut swept.more) {
+            self.rejected.remove(&key);
         }
     }
 

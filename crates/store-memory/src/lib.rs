@@ -14,6 +14,7 @@ mod leases;
 mod node;
 mod page;
 mod publish;
+mod rejected;
 mod state;
 mod tasks;
 mod tokens;

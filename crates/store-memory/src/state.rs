@@ -11,8 +11,8 @@ use domain::{
     endpoint::Endpoint,
     event_type::EventType,
     id::{
-        ApplicationId, AttemptId, DeliveryId, EndpointId, MessageId, OrganizationId, TaskId,
-        TokenId,
+        ApplicationId, AttemptId, DeliveryId, EndpointId, MessageId, OrganizationId, RejectedId,
+        TaskId, TokenId,
     },
     message::Message,
     name::EventTypeName,
@@ -21,7 +21,9 @@ use domain::{
     task::Task,
     token::{Revocation, Token},
 };
-use store::{deliveries::LaneKey, history::DeliveryRecord, publish::SavedResponse};
+use store::{
+    deliveries::LaneKey, history::DeliveryRecord, publish::SavedResponse, rejected::RejectedRequest,
+};
 
 /// Settings, and the version of settings and event types.
 #[derive(Clone, Default)]
@@ -74,6 +76,7 @@ pub(crate) struct State {
     pub attempts: BTreeMap<AttemptKey, Attempt>,
     pub claims: BTreeMap<(OrganizationId, ClaimKey), (MessageId, Timestamp)>,
     pub responses: BTreeMap<(OrganizationId, ClaimKey), (SavedResponse, Timestamp)>,
+    pub rejected: BTreeMap<(OrganizationId, ApplicationId, RejectedId), RejectedRequest>,
     pub tokens: BTreeMap<TokenId, Token>,
     pub revocations: Vec<Revocation>,
     pub tasks: BTreeMap<(OrganizationId, TaskId), Task>,

@@ -2,8 +2,8 @@
 //!
 //! What is posted and what attempts come to goes through a group committer each ([`committer`]), which
 //! writes whatever waits in one transaction; all else uses a pool of connections ([`conn`]). The other
-//! files are named like those of `store` that they implement. Start with `migrations/0001.sql`: it says
-//! what is kept, and how it is found again.
+//! files are named like those of `store` that they implement. Start with `migrations/`: it says what is
+//! kept, and how it is found again.
 
 mod catalog;
 mod check;
@@ -27,6 +27,7 @@ mod pages;
 mod partitions;
 mod publish;
 mod quiet;
+mod rejected;
 mod reseal;
 mod rows;
 mod schema;

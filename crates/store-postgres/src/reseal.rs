@@ -7,7 +7,7 @@ use std::{convert::Infallible, sync::Arc};
 use domain::{claim::ClaimKey, id::EndpointId};
 use store::{
     StoreError,
-    sealed::{Column, response_owner},
+    sealed::{Column, rejected_owner, response_owner, source_owner},
     vault::Vault,
 };
 
@@ -23,8 +23,12 @@ const STEP_ROWS: i64 = 200;
 
 /// What was looked at last (`None` at the end), and how many rows were sealed anew.
 type Step<P> = (Option<P>, usize);
+/// Organization, application.
+type ApplicationPlace = [Vec<u8>; 2];
 /// Organization, application, endpoint.
 type EndpointPlace = [Vec<u8>; 3];
+/// Organization, application, refused request.
+type RejectedPlace = [Vec<u8>; 3];
 /// Organization, key.
 type ResponsePlace = [Vec<u8>; 2];
 
@@ -34,18 +38,23 @@ impl PostgresStore {
     pub async fn reseal(&self) -> Result<usize, StoreError> {
         let shared = &*self.shared;
         let vault = &shared.ports.vault;
+        let of_applications = shared
+            .reseal_all(|tx, after| async move { applications(&tx, vault, after).await })
+            .await?;
         let of_endpoints = shared
             .reseal_all(|tx, after| async move { endpoints(&tx, vault, after).await })
             .await?;
         let of_responses = shared
             .reseal_all(|tx, after| async move { responses(&tx, vault, after).await })
             .await?;
+        let of_rejected =
+            shared.reseal_all(|tx, after| async move { rejected(&tx, vault, after).await }).await?;
         let check = |tx: Arc<Tx>| async move {
             schema::write_key_check(&tx, vault).await?;
             Ok(Ok::<_, Infallible>(()))
         };
         let Ok(()) = shared.change(check).await?;
-        Ok(of_endpoints + of_responses)
+        Ok(of_applications + of_endpoints + of_responses + of_rejected)
     }
 }
 
@@ -70,45 +79,69 @@ impl Shared {
     }
 }
 
-fn anew(vault: &Vault, owner: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {
-    Ok(vault.seal(owner, &vault.open(owner, sealed)?))
+/// The sources of the applications behind `after`. The rows are locked, or an edit that comes between
+/// would be undone.
+async fn applications(
+    tx: &Tx,
+    vault: &Vault,
+    after: ApplicationPlace,
+) -> Result<Step<ApplicationPlace>> {
+    let found = tx
+        .query(
+            "/* reseal */ SELECT org, app, source FROM application
+             WHERE (org, app) > ($1, $2)
+             ORDER BY org, app LIMIT $3 FOR UPDATE",
+            &[&after[0], &after[1], &STEP_ROWS],
+        )
+        .await?;
+    let mut resealed = 0;
+    for row in &found {
+        let Some(sealed) = rows::get::<Option<&[u8]>>(row, 2)? else { continue };
+        let owner = source_owner(rows::id(row, 0)?, rows::id(row, 1)?);
+        let Some(anew) = vault.reseal(&owner, sealed)? else { continue };
+        tx.execute(
+            "/* reseal */ UPDATE application SET source = $3 WHERE org = $1 AND app = $2",
+            &[&rows::bytes(row, 0)?, &rows::bytes(row, 1)?, &anew],
+        )
+        .await?;
+        resealed += 1;
+    }
+    let Some(last) = found.last() else { return Ok((None, resealed)) };
+    let part = |column| Ok::<_, Error>(rows::bytes(last, column)?.to_vec());
+    Ok((Some([part(0)?, part(1)?]), resealed))
 }
 
-fn is_new(vault: &Vault, sealed: &[u8]) -> bool {
-    Vault::key_of(sealed) == Some(vault.newest())
-}
-
-/// What is secret of the endpoints behind `after`. All of one was sealed by the same write: its secrets
-/// tell with which key. The rows are locked, or an edit that comes between would be undone.
+/// What is secret of the endpoints behind `after`, each value by itself: a node of the release before
+/// seals those that it knows, and leaves the others as they are. The rows are locked.
 async fn endpoints(tx: &Tx, vault: &Vault, after: EndpointPlace) -> Result<Step<EndpointPlace>> {
     let found = tx
         .query(
-            "/* reseal */ SELECT org, app, endpoint, secrets, headers, url, url_sealed
-             FROM endpoint WHERE (org, app, endpoint) > ($1, $2, $3)
+            "/* reseal */ SELECT org, app, endpoint, secrets, headers, transformation,
+             CASE WHEN url_sealed THEN url END FROM endpoint
+             WHERE (org, app, endpoint) > ($1, $2, $3)
              ORDER BY org, app, endpoint LIMIT $4 FOR UPDATE",
             &[&after[0], &after[1], &after[2], &STEP_ROWS],
         )
         .await?;
     let mut resealed = 0;
     for row in &found {
-        let secrets = rows::bytes(row, 3)?;
-        if is_new(vault, secrets) {
+        let id: EndpointId = rows::id(row, 2)?;
+        let anew = |column: Column, at: usize| -> Result<Option<Vec<u8>>> {
+            let Some(sealed) = rows::get::<Option<&[u8]>>(row, at)? else { return Ok(None) };
+            Ok(vault.reseal(&column.owner(id), sealed)?)
+        };
+        let (secrets, headers) = (anew(Column::Secrets, 3)?, anew(Column::Headers, 4)?);
+        let transformation = anew(Column::Transformation, 5)?;
+        let url = anew(Column::Url, 6)?;
+        if [&secrets, &headers, &transformation, &url].into_iter().all(Option::is_none) {
             continue;
         }
-        let id: EndpointId = rows::id(row, 2)?;
-        let again = |column: Column, sealed: &[u8]| anew(vault, &column.owner(id), sealed);
-        let secrets = again(Column::Secrets, secrets)?;
-        let headers = rows::get::<Option<&[u8]>>(row, 4)?;
-        let headers = headers.map(|sealed| again(Column::Headers, sealed)).transpose()?;
-        let url = match (rows::bytes(row, 5)?, rows::get(row, 6)?) {
-            (sealed, true) => again(Column::Url, sealed)?,
-            (plain, false) => plain.to_vec(),
-        };
         let key = [rows::bytes(row, 0)?, rows::bytes(row, 1)?, id.raw().as_slice()];
         tx.execute(
-            "/* reseal */ UPDATE endpoint SET secrets = $4, headers = $5, url = $6
-             WHERE org = $1 AND app = $2 AND endpoint = $3",
-            &[&key[0], &key[1], &key[2], &secrets, &headers, &url],
+            "/* reseal */ UPDATE endpoint SET secrets = coalesce($4, secrets),
+             headers = coalesce($5, headers), transformation = coalesce($6, transformation),
+             url = coalesce($7, url) WHERE org = $1 AND app = $2 AND endpoint = $3",
+            &[&key[0], &key[1], &key[2], &secrets, &headers, &transformation, &url],
         )
         .await?;
         resealed += 1;
@@ -130,11 +163,9 @@ async fn responses(tx: &Tx, vault: &Vault, after: ResponsePlace) -> Result<Step<
     let mut resealed = 0;
     for row in &found {
         let (org, key, sealed) = (rows::bytes(row, 0)?, rows::bytes(row, 1)?, rows::bytes(row, 2)?);
-        if is_new(vault, sealed) {
-            continue;
-        }
         let claim = key.try_into().map_err(|_| Error::corrupt("a key is not 16 bytes long"))?;
-        let body = anew(vault, &response_owner(ClaimKey(claim)), sealed)?;
+        let owner = response_owner(ClaimKey(claim));
+        let Some(body) = vault.reseal(&owner, sealed)? else { continue };
         tx.execute(
             "/* reseal */ UPDATE response SET body = $3 WHERE org = $1 AND key = $2",
             &[&org, &key, &body],
@@ -145,4 +176,31 @@ async fn responses(tx: &Tx, vault: &Vault, after: ResponsePlace) -> Result<Step<
     let Some(last) = found.last() else { return Ok((None, resealed)) };
     let part = |column| Ok::<_, Error>(rows::bytes(last, column)?.to_vec());
     Ok((Some([part(0)?, part(1)?]), resealed))
+}
+
+/// What sources refused, behind `after`.
+async fn rejected(tx: &Tx, vault: &Vault, after: RejectedPlace) -> Result<Step<RejectedPlace>> {
+    let found = tx
+        .query(
+            "/* reseal */ SELECT org, app, id, content FROM rejected
+             WHERE (org, app, id) > ($1, $2, $3) ORDER BY org, app, id LIMIT $4 FOR UPDATE",
+            &[&after[0], &after[1], &after[2], &STEP_ROWS],
+        )
+        .await?;
+    let mut resealed = 0;
+    for row in &found {
+        let owner = rejected_owner(rows::id(row, 0)?, rows::id(row, 1)?, rows::id(row, 2)?);
+        let Some(anew) = vault.reseal(&owner, rows::bytes(row, 3)?)? else { continue };
+        let key = [rows::bytes(row, 0)?, rows::bytes(row, 1)?, rows::bytes(row, 2)?];
+        tx.execute(
+            "/* reseal */ UPDATE rejected SET content = $4
+             WHERE org = $1 AND app = $2 AND id = $3",
+            &[&key[0], &key[1], &key[2], &anew],
+        )
+        .await?;
+        resealed += 1;
+    }
+    let Some(last) = found.last() else { return Ok((None, resealed)) };
+    let part = |column| Ok::<_, Error>(rows::bytes(last, column)?.to_vec());
+    Ok((Some([part(0)?, part(1)?, part(2)?]), resealed))
 }

@@ -4,7 +4,7 @@ mod common;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use common::{CLUSTER, Database};
+use common::Database;
 use domain::{delivery::Next, message::Message, name::Ref};
 use hookwright_store_postgres::PostgresStore;
 use store::{
@@ -17,10 +17,6 @@ use store::{
 };
 
 impl Database {
-    fn sql(&self, sql: &str) -> String {
-        CLUSTER.sql(self.url.rsplit('/').next().expect("a name"), sql)
-    }
-
     /// The partitions of a table, by the second from which they are after the suite's time zero.
     fn partitions(&self, table: &str) -> Vec<i64> {
         let sql = format!(

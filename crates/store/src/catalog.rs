@@ -132,6 +132,14 @@ pub trait Catalog: Send + Sync {
         app: &Ref<ApplicationId>,
     ) -> Result<Option<Application>>;
 
+    /// Sources of all tenants, by organization and application, behind `after`: for what makes events by
+    /// the clock.
+    async fn sources(
+        &self,
+        after: Option<(OrganizationId, ApplicationId)>,
+        limit: usize,
+    ) -> Result<Vec<Application>>;
+
     /// Adds an endpoint with its secrets. `NotFound` if the application is gone, `Taken` if its uid
     /// is.
     async fn create_endpoint(

@@ -14,6 +14,7 @@ pub mod nodes;
 pub mod outage;
 pub mod paging;
 pub mod publish;
+pub mod rejected;
 pub mod sealed;
 #[cfg(feature = "suite")]
 pub mod suite;
@@ -30,17 +31,18 @@ pub use history::History;
 pub use housekeeping::Housekeeping;
 pub use nodes::Nodes;
 pub use publish::Publish;
+pub use rejected::Rejected;
 pub use tasks::Tasks;
 pub use tokens::Tokens;
 pub use transfer::Transfer;
 
 /// Everything a store does.
 pub trait Store:
-    Catalog + Tokens + Publish + Deliveries + History + Tasks + Housekeeping + Nodes
+    Catalog + Tokens + Publish + Rejected + Deliveries + History + Tasks + Housekeeping + Nodes
 {
 }
 
 impl<T> Store for T where
-    T: Catalog + Tokens + Publish + Deliveries + History + Tasks + Housekeeping + Nodes
+    T: Catalog + Tokens + Publish + Rejected + Deliveries + History + Tasks + Housekeeping + Nodes
 {
 }

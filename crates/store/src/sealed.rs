@@ -1,19 +1,26 @@
 //! What is secret of a row, as stores keep it: sealed for that row alone. The same in every store, so
 //! that what is moved from one to another stays as it is.
 
-use std::{collections::BTreeMap, fmt::Display, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Display, sync::Arc};
 
+use bytes::Bytes;
 use domain::{
+    application::Application,
     claim::ClaimKey,
     clock::Timestamp,
-    endpoint::{Endpoint, EndpointSecret},
-    id::{EndpointId, SecretId},
+    endpoint::{Endpoint, EndpointSecret, Transformation},
+    id::{ApplicationId, EndpointId, OrganizationId, RejectedId, SecretId},
     signature::SigningSecret,
+    source::Source,
 };
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::{Result, StoreError, vault::Vault};
+use crate::{
+    Result, StoreError,
+    rejected::{RejectedRequest, RejectedRow},
+    vault::Vault,
+};
 
 const KEY_CHECK_OWNER: &[u8] = b"hookwright key check";
 
@@ -26,6 +33,8 @@ pub enum Column {
     Headers,
     /// Its signing secrets.
     Secrets,
+    /// Its transformation.
+    Transformation,
 }
 
 impl Column {
@@ -35,6 +44,7 @@ impl Column {
             Self::Url => b"url",
             Self::Headers => b"headers",
             Self::Secrets => b"secrets",
+            Self::Transformation => b"transformation",
         };
         [b"endpoint ", column, b" ", endpoint.raw().as_slice()].concat()
     }
@@ -43,6 +53,16 @@ impl Column {
 /// What a saved answer belongs to.
 pub fn response_owner(key: ClaimKey) -> Vec<u8> {
     [b"response ".as_slice(), &key.0].concat()
+}
+
+/// What an application's sealed source belongs to.
+pub fn source_owner(org: OrganizationId, app: ApplicationId) -> Vec<u8> {
+    [b"application source ".as_slice(), org.raw(), app.raw()].concat()
+}
+
+/// What the sealed part of a refused request belongs to.
+pub fn rejected_owner(org: OrganizationId, app: ApplicationId, id: RejectedId) -> Vec<u8> {
+    [b"rejected ".as_slice(), org.raw(), app.raw(), id.raw()].concat()
 }
 
 /// A signing secret, inside the seal.
@@ -83,6 +103,24 @@ pub fn open_url(vault: &Vault, id: EndpointId, sealed: &[u8]) -> Result<Url> {
     text.map_err(corrupt)?.parse().map_err(corrupt)
 }
 
+/// An application's source; `None` for a customer.
+pub fn seal_source(vault: &Vault, application: &Application) -> Option<Vec<u8>> {
+    let source = application.source.as_deref()?;
+    Some(vault.seal(&source_owner(application.org, application.id), &json(source)))
+}
+
+/// Opens what [`seal_source`] made.
+pub fn open_source(
+    vault: &Vault,
+    org: OrganizationId,
+    app: ApplicationId,
+    sealed: Option<&[u8]>,
+) -> Result<Option<Arc<Source>>> {
+    let Some(sealed) = sealed else { return Ok(None) };
+    let opened = vault.open(&source_owner(org, app), sealed)?;
+    serde_json::from_slice(&opened).map(Some).map_err(corrupt)
+}
+
 /// An endpoint's headers; `None` if it has none.
 pub fn seal_headers(vault: &Vault, endpoint: &Endpoint) -> Option<Vec<u8>> {
     let sealed = || vault.seal(&Column::Headers.owner(endpoint.id), &json(&endpoint.headers));
@@ -97,6 +135,23 @@ pub fn open_headers(
 ) -> Result<BTreeMap<String, String>> {
     let Some(sealed) = sealed else { return Ok(BTreeMap::new()) };
     serde_json::from_slice(&vault.open(&Column::Headers.owner(id), sealed)?).map_err(corrupt)
+}
+
+/// An endpoint's transformation; `None` if it has none.
+pub fn seal_transformation(vault: &Vault, endpoint: &Endpoint) -> Option<Vec<u8>> {
+    let transformation = endpoint.transformation.as_ref()?;
+    Some(vault.seal(&Column::Transformation.owner(endpoint.id), &json(transformation)))
+}
+
+/// Opens what [`seal_transformation`] made.
+pub fn open_transformation(
+    vault: &Vault,
+    id: EndpointId,
+    sealed: Option<&[u8]>,
+) -> Result<Option<Transformation>> {
+    let Some(sealed) = sealed else { return Ok(None) };
+    let opened = vault.open(&Column::Transformation.owner(id), sealed)?;
+    serde_json::from_slice(&opened).map(Some).map_err(corrupt)
 }
 
 /// An endpoint's signing secrets.
@@ -123,4 +178,51 @@ pub fn open_secrets(vault: &Vault, id: EndpointId, sealed: &[u8]) -> Result<Vec<
         })
     };
     stored.into_iter().map(secret).collect()
+}
+
+/// The texts of a refused request, inside the seal: in front of its body, behind their length in four
+/// bytes.
+#[derive(Serialize, Deserialize)]
+struct RejectedHead<'a> {
+    reason: Cow<'a, str>,
+    method: Cow<'a, str>,
+    url: Cow<'a, str>,
+    headers: Cow<'a, [(String, String)]>,
+}
+
+/// What was sent in a refused request, and why that was refused.
+pub fn seal_rejected(vault: &Vault, request: &RejectedRequest) -> Vec<u8> {
+    let head = json(&RejectedHead {
+        reason: (&request.reason).into(),
+        method: (&request.method).into(),
+        url: (&request.url).into(),
+        headers: (&request.headers).into(),
+    });
+    let content = [&(head.len() as u32).to_be_bytes(), &*head, &request.body].concat();
+    vault.seal(&rejected_owner(request.org, request.app, request.id), &content)
+}
+
+/// Opens what [`seal_rejected`] made.
+pub fn open_rejected(vault: &Vault, row: RejectedRow, sealed: &[u8]) -> Result<RejectedRequest> {
+    let RejectedRow { org, app, id, at, status, body_bytes, expires_at } = row;
+    let content = Bytes::from(vault.open(&rejected_owner(org, app, id), sealed)?);
+    let cut = || corrupt("a refused request is cut off");
+    let (length, rest) = content.split_first_chunk::<4>().ok_or_else(cut)?;
+    let length = u32::from_be_bytes(*length) as usize;
+    let head: RejectedHead<'_> =
+        serde_json::from_slice(rest.get(..length).ok_or_else(cut)?).map_err(corrupt)?;
+    Ok(RejectedRequest {
+        org,
+        app,
+        id,
+        at,
+        status,
+        reason: head.reason.into_owned(),
+        method: head.method.into_owned(),
+        url: head.url.into_owned(),
+        headers: head.headers.into_owned(),
+        body: content.slice(4 + length..),
+        body_bytes,
+        expires_at,
+    })
 }

@@ -28,8 +28,10 @@ pub mod health;
 pub mod messages;
 pub mod organizations;
 pub mod publish;
+pub mod rejected;
 pub mod retention;
 pub mod settle;
+pub mod sources;
 pub mod standing;
 pub mod tasks;
 pub mod tokens;
@@ -77,6 +79,14 @@ macro_rules! __suite_list {
                 refuse_a_stale_update,
                 are_listed_in_pages_both_ways,
                 are_filtered_by_their_endpoints,
+                of_two_organizations_never_meet,
+            ;
+            sources:
+                are_kept_whole,
+                are_changed_with_their_application,
+                are_listed_apart,
+                of_all_organizations_are_listed,
+                are_gone_when_deleted,
                 of_two_organizations_never_meet,
             ;
             endpoints:
@@ -172,6 +182,14 @@ macro_rules! __suite_list {
                 are_refused_until_forgotten,
                 make_messages_stale_when_revoked,
             ;
+            rejected:
+                are_kept_whole,
+                are_listed_in_pages_both_ways,
+                go_when_more_come,
+                go_when_they_expire,
+                go_with_their_application,
+                of_two_tenants_never_meet,
+            ;
             retention:
                 takes_expired_payloads,
                 takes_old_history,
@@ -237,6 +255,7 @@ mod tests {
         let suite = include_str!("suite.rs");
         for (group, source) in [
             ("applications", include_str!("suite/applications.rs")),
+            ("sources", include_str!("suite/sources.rs")),
             ("endpoints", include_str!("suite/endpoints.rs")),
             ("organizations", include_str!("suite/organizations.rs")),
             ("publish", include_str!("suite/publish.rs")),
@@ -248,6 +267,7 @@ mod tests {
             ("standing", include_str!("suite/standing.rs")),
             ("tasks", include_str!("suite/tasks.rs")),
             ("tokens", include_str!("suite/tokens.rs")),
+            ("rejected", include_str!("suite/rejected.rs")),
             ("retention", include_str!("suite/retention.rs")),
         ] {
             let list =

@@ -79,6 +79,14 @@ impl Vault {
         Ok(body)
     }
 
+    /// Seals with the newest key what was sealed for `owner`; `None` if it is already.
+    pub fn reseal(&self, owner: &[u8], sealed: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if Self::key_of(sealed) == Some(self.newest) {
+            return Ok(None);
+        }
+        Ok(Some(self.seal(owner, &self.open(owner, sealed)?)))
+    }
+
     /// The key that a value is sealed with.
     pub fn key_of(sealed: &[u8]) -> Option<u32> {
         sealed.get(1..5).and_then(|b| b.try_into().ok()).map(u32::from_be_bytes)

@@ -38,7 +38,8 @@ pub fn run(full: bool, goals: &mut Goals) -> Result<()> {
         ("application", APPLICATION, format!("--app-limit {APPLICATION} --apps 2 --endpoints 6")),
     ] {
         for dies in if full { &[false, true][..] } else { &[false][..] } {
-            let load = fleet.load(&format!("limits {shape} --secs {secs} --drain 120"))?;
+            // Kept: the one that is asked to delete them may have died.
+            let load = fleet.load(&format!("limits {shape} --secs {secs} --drain 120 --keep"))?;
             if *dies {
                 thread::sleep(DIES_AFTER);
                 fleet.nodes[0].kill()?;

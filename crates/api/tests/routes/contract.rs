@@ -52,7 +52,7 @@ const SVIX: [(&str, &str); 43] = [
 ];
 
 /// The operations of Svix's hosted service for sources.
-const INGEST: [(&str, &str); 17] = [
+const INGEST: [(&str, &str); 20] = [
     ("GET", "/source"),
     ("POST", "/source"),
     ("GET", "/source/{source_id}"),
@@ -70,6 +70,9 @@ const INGEST: [(&str, &str); 17] = [
     ("POST", "/source/{source_id}/endpoint/{endpoint_id}/secret/rotate"),
     ("GET", "/source/{source_id}/endpoint/{endpoint_id}/headers"),
     ("PUT", "/source/{source_id}/endpoint/{endpoint_id}/headers"),
+    ("GET", "/source/{source_id}/endpoint/{endpoint_id}/transformation"),
+    ("PATCH", "/source/{source_id}/endpoint/{endpoint_id}/transformation"),
+    ("GET", "/source/{source_id}/log"),
 ];
 
 /// What we offer beyond it.

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-use domain::{id::ApplicationId, source::InboundToken};
+use bytes::Bytes;
+use domain::{
+    id::{ApplicationId, RejectedId},
+    source::InboundToken,
+};
 use serde_json::{Value, json};
+use store::rejected::RejectedRequest;
 
 use crate::support::{Client, Server, column};
 
@@ -300,4 +305,44 @@ async fn another_organization_has_no_part_in_it() {
         assert_eq!(stranger.delete(&path).await.error(), (404, "not_found".into()));
     }
     assert_eq!(stranger.get(SOURCES).await.ok(200)["data"], json!([]));
+}
+
+#[tokio::test]
+async fn what_was_refused_is_shown() {
+    let server = Server::new().await;
+    let org = server.org();
+    let source = made(&org, stripe()).await;
+    let inbound = token(&source["ingestUrl"]);
+    let path = format!("{SOURCES}/stripe/log");
+    assert_eq!(org.get(&path).await.ok(200)["data"], json!([]));
+    let mut ids = Vec::new();
+    for body in [&b"first"[..], b"\xffsecond"] {
+        server.clock.advance(Duration::from_secs(1));
+        let now = domain::clock::Clock::now(&*server.clock);
+        let request = RejectedRequest {
+            org: inbound.org,
+            app: inbound.app,
+            id: RejectedId::generate(now, &*server.entropy),
+            at: now,
+            status: 401,
+            reason: "no signature matches".into(),
+            method: "POST".into(),
+            url: "/in?a=b".into(),
+            headers: vec![("x-a".into(), "1".into()), ("x-a".into(), "2".into())],
+            body: Bytes::from_static(body),
+            body_bytes: 5,
+            expires_at: now.plus(Duration::from_secs(3_600)),
+        };
+        ids.insert(0, request.id.to_string());
+        server.store.keep_rejected(vec![request]).await.expect("keeps");
+    }
+    let page = org.get(&path).await.ok(200);
+    assert_eq!((column(&page, "id"), &page["done"]), (ids.clone(), &json!(true)));
+    let first = &page["data"][1];
+    assert_eq!((&first["payload"], &first["body_base64"]), (&json!("first"), &json!("Zmlyc3Q=")));
+    assert_eq!((&first["source_id"], &first["status_code"]), (&source["id"], &json!(401)));
+    assert_eq!(first["headers"], json!({"x-a": "1, 2"}));
+    let page = org.get(&format!("{path}?limit=1&order=ascending")).await.ok(200);
+    assert_eq!((column(&page, "id"), &page["done"]), (vec![ids[1].clone()], &json!(false)));
+    assert_eq!(server.org().get(&path).await.error(), (404, "not_found".into()));
 }

@@ -105,3 +105,32 @@ async fn wrong_ones_are_refused() {
     let path = format!("/ingest/api/v1/source/{}/endpoint", app.replace("app_", "src_"));
     assert_eq!(org.get(&path).await.error(), (404, "not_found".into()));
 }
+
+#[tokio::test]
+async fn a_transformation_is_kept() {
+    let server = Server::new().await;
+    let org = server.org();
+    let (path, _) = source(&org).await;
+    let url = json!({"url": "https://example.com/", "uid": "mine"});
+    org.post(&path, url.clone()).await.ok(201);
+    let at = format!("{path}/mine/transformation");
+    let none = json!({"code": null, "enabled": false, "variables": null});
+    assert_eq!(org.get(&at).await.ok(200), none);
+    let code = "function handler(webhook) { return webhook }";
+    let given = json!({"code": code, "enabled": true, "variables": {"a": "b"}});
+    assert!(org.patch(&at, given.clone()).await.ok(204).is_null());
+    assert_eq!(org.get(&at).await.ok(200), given);
+    org.put(&format!("{path}/mine"), url).await.ok(200);
+    org.patch(&at, json!({"enabled": false, "variables": null})).await.ok(204);
+    let kept = json!({"code": code, "enabled": false, "variables": null});
+    assert_eq!(org.get(&at).await.ok(200), kept);
+    for (body, loc) in [
+        (json!({"code": "short"}), "body.code"),
+        (json!({"code": "x".repeat(51_201)}), "body.code"),
+        (json!({"enabled": null}), "body.enabled"),
+        (json!({"variables": {"a": 1}}), "body.variables.a"),
+        (json!({"variables": {"a": "x".repeat(4_096)}}), "body.variables"),
+    ] {
+        assert_eq!(org.patch(&at, body.clone()).await.error(), (422, loc.into()), "{body}");
+    }
+}

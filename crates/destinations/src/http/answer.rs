@@ -70,6 +70,11 @@ impl Failure {
         Self { class, text: text.into(), timed_out: false }
     }
 
+    /// What happened, for people.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The deadline was the reason.
     pub(super) fn timed_out(mut self) -> Self {
         self.timed_out = matches!(self.class, OutcomeClass::Timeout | OutcomeClass::Ambiguous);

@@ -15,7 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use domain::attempt::OutcomeClass;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -139,6 +139,31 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Reads the body of an answer that is wanted as a whole; `None` if it has more than `most` bytes.
+    ///
+    /// # Errors
+    /// It did not come to its end.
+    pub(super) async fn read_whole(
+        &mut self,
+        mut body: Incoming,
+        most: usize,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        self.meter.allow(BODY_BUDGET_BYTES);
+        let mut whole = Vec::new();
+        while let Some(frame) = self.driver.drive(pin!(body.frame())).await {
+            match frame {
+                Ok(frame) => {
+                    whole.extend(frame.data_ref().into_iter().flatten());
+                    if whole.len() > most {
+                        return Ok(None);
+                    }
+                }
+                Err(error) => return Err(Failure::cut(&error, StatusCode::OK)),
+            }
+        }
+        Ok(Some(whole))
     }
 }
 

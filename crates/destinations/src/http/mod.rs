@@ -8,6 +8,7 @@
 mod answer;
 mod connection;
 mod dial;
+mod fetch;
 mod options;
 mod pool;
 mod proxy;

@@ -78,9 +78,10 @@ pub(super) fn spellings(body: &[u8]) -> Vec<(BodyChange, Vec<u8>)> {
         add(BodyChange::SlashesEscaped, text.replace("\\/", "/").replace('/', "\\/").into_bytes());
     }
     if let Some(minified) = minified(body) {
+        // The plainest first: in ASCII, escaped JSON is the minified one, and nothing was escaped.
+        add(BodyChange::Minified, minified.clone());
         add(BodyChange::Spaced, spaced(&minified));
         add(BodyChange::Escaped, escaped(&minified));
-        add(BodyChange::Minified, minified);
     }
     if let Ok(value) = serde_json::from_slice::<Value>(body) {
         for indent in [&b"  "[..], b"    ", b"\t"] {

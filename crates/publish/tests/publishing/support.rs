@@ -54,6 +54,7 @@ pub fn draft(key: Option<&str>) -> Draft {
     Draft {
         event_type: "a".parse().expect("a name"),
         event_id: None,
+        event_id_window: None,
         channels: Vec::new(),
         tags: Vec::new(),
         body: Body::json(Bytes::from_static(b"{}")),

@@ -1,10 +1,14 @@
-//! The commands, one file each.
+//! The commands, one file each; `sender.rs` and `streams.rs` are what some of them share.
 
 pub mod config;
 pub mod dev;
 pub mod health;
 pub mod migrate;
 pub mod nodes;
+pub mod providers;
+pub mod sender;
 pub mod serve;
 pub mod store;
+pub mod streams;
 pub mod token;
+pub mod verify;

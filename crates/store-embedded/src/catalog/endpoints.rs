@@ -30,7 +30,7 @@ use crate::{
 pub(crate) const COLUMNS: &str =
     "e.id, e.uid, e.url, e.description, e.throttle_rate, e.version, e.disabled,
     e.event_types, e.channels, e.metadata, e.headers, e.secrets, e.retry_schedule,
-    e.first_failure_at, e.revision, e.created_at, e.updated_at";
+    e.first_failure_at, e.revision, e.created_at, e.updated_at, e.transformation";
 
 fn stored_url(vault: &Vault, endpoint: &Endpoint) -> rusqlite::types::Value {
     match sealed::seal_url(vault, endpoint) {
@@ -55,6 +55,7 @@ pub(crate) fn endpoint(
     let id = rows::id(row, 0)?;
     let headers = row.get_ref(10)?.as_blob_or_null().map_err(Error::corrupt)?;
     let secrets = row.get_ref(11)?.as_blob().map_err(Error::corrupt)?;
+    let transformation = row.get_ref(17)?.as_blob_or_null().map_err(Error::corrupt)?;
     Ok(Endpoint {
         org,
         app,
@@ -71,6 +72,7 @@ pub(crate) fn endpoint(
         headers: sealed::open_headers(vault, id, headers)?,
         secrets: sealed::open_secrets(vault, id, secrets)?,
         retry_schedule: rows::opt_json(row, 12)?,
+        transformation: sealed::open_transformation(vault, id, transformation)?,
         first_failure_at: rows::opt_time(row, 13)?,
         revision: row.get(14)?,
         created_at: rows::time(row, 15)?,
@@ -268,8 +270,8 @@ pub(crate) fn write(
             "/* write_endpoint */ UPDATE endpoint SET uid = ?2, url = ?3, description = ?4,
              throttle_rate = ?5, version = ?6, disabled = ?7, event_types = ?8, channels = ?9,
              metadata = ?10, headers = ?11, secrets = ?12, retry_schedule = ?13,
-             first_failure_at = ?14, revision = ?15, created_at = ?16, updated_at = ?17
-             WHERE no = ?1",
+             first_failure_at = ?14, revision = ?15, created_at = ?16, updated_at = ?17,
+             transformation = ?18 WHERE no = ?1",
         )?
         .execute(params![
             no,
@@ -289,6 +291,7 @@ pub(crate) fn write(
             endpoint.revision,
             endpoint.created_at.as_micros(),
             endpoint.updated_at.as_micros(),
+            sealed::seal_transformation(vault, endpoint),
         ])?;
     tx.conn
         .prepare_cached(
@@ -332,34 +335,32 @@ pub(super) fn delete(
 pub(crate) fn reseal(tx: &mut Tx<'_>, after: i64, limit: usize) -> Result<(Option<i64>, usize)> {
     let vault = tx.ports.vault.clone();
     let mut statement = tx.conn.prepare_cached(
-        "/* reseal */ SELECT no, id, url, headers, secrets FROM endpoint WHERE no > ?1
-         ORDER BY no LIMIT ?2",
+        "/* reseal */ SELECT no, id, url, headers, secrets, transformation FROM endpoint
+         WHERE no > ?1 ORDER BY no LIMIT ?2",
     )?;
     let mut update = tx.conn.prepare_cached(
-        "/* reseal */ UPDATE endpoint SET url = ?2, headers = ?3, secrets = ?4 WHERE no = ?1",
+        "/* reseal */ UPDATE endpoint SET url = coalesce(?2, url), headers = coalesce(?3, headers),
+         secrets = coalesce(?4, secrets), transformation = coalesce(?5, transformation)
+         WHERE no = ?1",
     )?;
     let mut found = statement.query(params![after, limit as i64])?;
     let (mut last, mut resealed) = (None, 0);
     while let Some(row) = found.next()? {
         let no: i64 = row.get(0)?;
         last = Some(no);
-        let secrets = row.get_ref(4)?.as_blob().map_err(Error::corrupt)?;
-        if Vault::key_of(secrets) == Some(vault.newest()) {
-            continue;
-        }
         let id = rows::id(row, 1)?;
-        let again = |column: Column, sealed: &[u8]| -> Result<Vec<u8>> {
-            let owner = column.owner(id);
-            Ok(vault.seal(&owner, &vault.open(&owner, sealed)?))
+        let anew = |column: Column, at: usize| -> Result<Option<Vec<u8>>> {
+            // Text is a URL that is no secret.
+            let ValueRef::Blob(sealed) = row.get_ref(at)? else { return Ok(None) };
+            Ok(vault.reseal(&column.owner(id), sealed)?)
         };
-        let url: rusqlite::types::Value = match row.get_ref(2)? {
-            ValueRef::Blob(sealed) => again(Column::Url, sealed)?.into(),
-            plain => plain.as_str().map_err(Error::corrupt)?.to_owned().into(),
-        };
-        let headers = row.get_ref(3)?.as_blob_or_null().map_err(Error::corrupt)?;
-        let headers = headers.map(|sealed| again(Column::Headers, sealed)).transpose()?;
-        update.execute(params![no, url, headers, again(Column::Secrets, secrets)?])?;
-        resealed += 1;
+        let (url, headers) = (anew(Column::Url, 2)?, anew(Column::Headers, 3)?);
+        let secrets = anew(Column::Secrets, 4)?;
+        let transformation = anew(Column::Transformation, 5)?;
+        if [&url, &headers, &secrets, &transformation].into_iter().any(Option::is_some) {
+            update.execute(params![no, url, headers, secrets, transformation])?;
+            resealed += 1;
+        }
     }
     Ok((last, resealed))
 }

@@ -25,7 +25,7 @@ use store::{
 };
 
 use crate::{EmbeddedStore, error::Result, tx::Tx, writer::Label};
-pub(crate) use applications::bump as bump_application;
+pub(crate) use applications::{bump as bump_application, reseal as reseal_applications};
 pub(crate) use endpoints::reseal as reseal_endpoints;
 pub(crate) use organizations::bump as bump_organization;
 
@@ -108,7 +108,9 @@ impl Catalog for EmbeddedStore {
         let (app, vault) = (app.clone(), self.ports.vault.clone());
         self.readers
             .read(move |conn| {
-                let Some(found) = applications::find(conn, org, &app)? else { return Ok(None) };
+                let Some(found) = applications::find(conn, &vault, org, &app)? else {
+                    return Ok(None);
+                };
                 let endpoints = endpoints::all(conn, &vault, org, &found)?;
                 let applications::Found { application, version, .. } = found;
                 Ok(Some(ApplicationSnapshot { application, endpoints, version }))
@@ -157,7 +159,17 @@ impl Catalog for EmbeddedStore {
         filter: ApplicationFilter,
         page: PageRequest<ApplicationId>,
     ) -> store::Result<Page<Application>> {
-        self.readers.read(move |conn| applications::list(conn, org, filter, &page)).await
+        let vault = self.ports.vault.clone();
+        self.readers.read(move |conn| applications::list(conn, &vault, org, filter, &page)).await
+    }
+
+    async fn sources(
+        &self,
+        after: Option<(OrganizationId, ApplicationId)>,
+        limit: usize,
+    ) -> store::Result<Vec<Application>> {
+        let vault = self.ports.vault.clone();
+        self.readers.read(move |conn| applications::sources(conn, &vault, after, limit)).await
     }
 
     async fn application(
@@ -165,9 +177,11 @@ impl Catalog for EmbeddedStore {
         org: OrganizationId,
         app: &Ref<ApplicationId>,
     ) -> store::Result<Option<Application>> {
-        let app = app.clone();
+        let (app, vault) = (app.clone(), self.ports.vault.clone());
         self.readers
-            .read(move |conn| Ok(applications::find(conn, org, &app)?.map(|f| f.application)))
+            .read(move |conn| {
+                Ok(applications::find(conn, &vault, org, &app)?.map(|found| found.application))
+            })
             .await
     }
 

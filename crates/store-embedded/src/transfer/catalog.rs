@@ -12,6 +12,7 @@ use domain::{
 };
 use rusqlite::{Connection, params};
 use store::{
+    sealed,
     transfer::{Batch, Limits, Record, is_blank},
     vault::Vault,
 };
@@ -36,16 +37,21 @@ pub(super) fn organizations(conn: &Connection, after: &Key, limits: Limits) -> R
     })
 }
 
-pub(super) fn applications(conn: &Connection, after: &Key, limits: Limits) -> Result<Batch> {
+pub(super) fn applications(
+    conn: &Connection,
+    vault: &Vault,
+    after: &Key,
+    limits: Limits,
+) -> Result<Batch> {
     let sql = format!(
         "/* export */ SELECT {}, a.deleted_at, o.id FROM application a
          CROSS JOIN organization o ON o.no = a.org_no WHERE a.no > ?1 ORDER BY a.no",
         applications::COLUMNS
     );
     page(conn, &sql, [after.no], limits, |row| {
-        let found = applications::found(row, rows::id(row, 10)?)?;
+        let found = applications::found(row, vault, rows::id(row, 11)?)?;
         let applications::Found { no, version, application } = found;
-        let deleted_at = rows::opt_time(row, 9)?;
+        let deleted_at = rows::opt_time(row, 10)?;
         let record = Record::Application { application, deleted_at, version };
         Ok((Key::place(no, &[]), Some(record)))
     })
@@ -64,9 +70,9 @@ pub(super) fn endpoints(
         endpoints::COLUMNS
     );
     page(conn, &sql, [after.no], limits, |row| {
-        let endpoint = endpoints::endpoint(row, vault, rows::id(row, 19)?, rows::id(row, 20)?)?;
-        let record = Record::Endpoint { endpoint, deleted_at: rows::opt_time(row, 17)? };
-        Ok((Key::place(row.get(18)?, &[]), Some(record)))
+        let endpoint = endpoints::endpoint(row, vault, rows::id(row, 20)?, rows::id(row, 21)?)?;
+        let record = Record::Endpoint { endpoint, deleted_at: rows::opt_time(row, 18)? };
+        Ok((Key::place(row.get(19)?, &[]), Some(record)))
     })
 }
 
@@ -108,8 +114,8 @@ pub(super) fn write_application(
     tx.conn
         .prepare_cached(
             "/* import */ INSERT INTO application (org_no, id, uid, name, throttle_rate, metadata,
-             created_at, updated_at, deleted_at, version)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             created_at, updated_at, deleted_at, version, source)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             org_no,
@@ -122,6 +128,7 @@ pub(super) fn write_application(
             application.updated_at.as_micros(),
             deleted_at.map(Timestamp::as_micros),
             version.cast_signed(),
+            sealed::seal_source(&tx.ports.vault, application),
         ])?;
     Ok(())
 }

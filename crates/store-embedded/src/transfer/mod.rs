@@ -87,7 +87,7 @@ fn export(
     let after = &Key::of(after)?;
     match part {
         Part::Organizations => catalog::organizations(conn, after, limits),
-        Part::Applications => catalog::applications(conn, after, limits),
+        Part::Applications => catalog::applications(conn, vault, after, limits),
         Part::Endpoints => catalog::endpoints(conn, vault, after, limits),
         Part::EventTypes => catalog::event_types(conn, after, limits),
         Part::Messages => history::messages(conn, after, limits),

@@ -14,6 +14,8 @@ use serde_json::json;
 use store::{
     catalog::{ApplicationFilter, Refused},
     paging::Window,
+    sealed,
+    vault::Vault,
 };
 use tokio_postgres::Row;
 
@@ -23,12 +25,13 @@ use crate::{
     error::Result,
     feed,
     options::Ports,
-    rows, tasks,
+    rejected, rows, tasks,
 };
 
-pub(crate) const COLUMNS: &str = "a.app, a.uid, a.created_at, a.updated_at, a.doc, a.version";
+pub(crate) const COLUMNS: &str =
+    "a.app, a.uid, a.created_at, a.updated_at, a.doc, a.version, a.source";
 
-/// What nothing is looked for by.
+/// What nothing is looked for by, and is no secret.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Doc {
@@ -53,16 +56,17 @@ pub(super) struct Found {
     pub(super) version: u64,
 }
 
-pub(crate) fn application(row: &Row, org: OrganizationId) -> Result<Application> {
+pub(crate) fn application(row: &Row, vault: &Vault, org: OrganizationId) -> Result<Application> {
+    let id = rows::id(row, 0)?;
     let doc: Doc = rows::json(row, 4)?;
     Ok(Application {
         org,
-        id: rows::id(row, 0)?,
+        id,
         uid: rows::opt_parsed(row, 1)?,
         name: doc.name,
         throttle_rate: doc.throttle_rate,
         metadata: doc.metadata,
-        source: None,
+        source: sealed::open_source(vault, org, id, rows::get(row, 6)?)?,
         created_at: rows::time(row, 2)?,
         updated_at: rows::time(row, 3)?,
     })
@@ -71,6 +75,7 @@ pub(crate) fn application(row: &Row, org: OrganizationId) -> Result<Application>
 /// By id or uid, not deleted.
 pub(super) async fn find(
     conn: &Conn,
+    vault: &Vault,
     org: OrganizationId,
     app: &Ref<ApplicationId>,
 ) -> Result<Option<Found>> {
@@ -87,21 +92,25 @@ pub(super) async fn find(
     };
     let Some(row) = found else { return Ok(None) };
     let version = rows::narrow(rows::get::<i64>(&row, 5)?)?;
-    Ok(Some(Found { application: application(&row, org)?, version }))
+    Ok(Some(Found { application: application(&row, vault, org)?, version }))
 }
 
 pub(super) async fn list(
     conn: &Conn,
+    vault: &Vault,
     org: OrganizationId,
     filter: ApplicationFilter,
     page: &PageRequest<ApplicationId>,
 ) -> Result<Page<Application>> {
     let window = Window::new(page);
+    // Said in the text, or the index of sources could not be used: a list of them passes no customer.
+    let kind = if filter.sources { "NOT NULL" } else { "NULL" };
     // One look at the endpoints of each application, and none beyond the page. (`EXISTS` would leave
     // it to the planner to read those of all applications at once.)
     let sql = format!(
         "/* list_applications */ SELECT {COLUMNS} FROM application a
          WHERE a.org = $1 AND a.app > $2 AND a.app < $3 AND a.deleted_at IS NULL
+         AND a.source IS {kind}
          AND (NOT $4 OR (SELECT true FROM endpoint e WHERE e.org = a.org AND e.app = a.app
               AND e.deleted_at IS NULL LIMIT 1))
          AND (NOT $5 OR (SELECT true FROM endpoint e WHERE e.org = a.org AND e.app = a.app
@@ -122,8 +131,30 @@ pub(super) async fn list(
             ],
         )
         .await?;
-    let applications: Result<_> = found.iter().map(|row| application(row, org)).collect();
+    let applications: Result<_> = found.iter().map(|row| application(row, vault, org)).collect();
     Ok(window.page(applications?))
+}
+
+/// Sources of all organizations, by organization and application.
+pub(super) async fn sources(
+    conn: &Conn,
+    vault: &Vault,
+    after: Option<(OrganizationId, ApplicationId)>,
+    limit: usize,
+) -> Result<Vec<Application>> {
+    let (org, app) = match &after {
+        Some((org, app)) => (org.raw().as_slice(), app.raw().as_slice()),
+        None => ([].as_slice(), [].as_slice()),
+    };
+    let sql = format!(
+        "/* sources */ SELECT {COLUMNS}, a.org FROM application a
+         WHERE a.source IS NOT NULL AND a.deleted_at IS NULL AND (a.org, a.app) > ($1, $2)
+         ORDER BY a.org, a.app LIMIT $3"
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = conn.query(&sql, &[&org, &app, &limit]).await?;
+    let source = |row: &Row| application(row, vault, rows::id(row, 7)?);
+    found.iter().map(source).collect()
 }
 
 /// Keeps everybody else from changing an application or its endpoints. When it was changed last;
@@ -163,7 +194,8 @@ pub(super) async fn create(
     }
     tx.execute(
         "/* create_application */ INSERT INTO application
-         (org, app, uid, created_at, updated_at, doc, version) VALUES ($1, $2, $3, $4, $5, $6, 1)",
+         (org, app, uid, created_at, updated_at, doc, source, version)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 1)",
         &[
             &org.raw().as_slice(),
             &application.id.raw().as_slice(),
@@ -171,6 +203,7 @@ pub(super) async fn create(
             &application.created_at.as_micros(),
             &application.updated_at.as_micros(),
             &rows::to_json(&Doc::of(application)),
+            &sealed::seal_source(&ports.vault, application),
         ],
     )
     .await?;
@@ -198,7 +231,7 @@ pub(super) async fn update(
     }
     tx.execute(
         "/* update_application */ UPDATE application SET uid = $3, created_at = $4,
-         updated_at = $5, doc = $6 WHERE org = $1 AND app = $2",
+         updated_at = $5, doc = $6, source = $7 WHERE org = $1 AND app = $2",
         &[
             &org.raw().as_slice(),
             &id.raw().as_slice(),
@@ -206,6 +239,7 @@ pub(super) async fn update(
             &application.created_at.as_micros(),
             &application.updated_at.as_micros(),
             &rows::to_json(&Doc::of(application)),
+            &sealed::seal_source(&ports.vault, application),
         ],
     )
     .await?;
@@ -223,12 +257,14 @@ pub(super) async fn delete(
     id: ApplicationId,
     now: Timestamp,
 ) -> Result<Result<(), Refused<ApplicationId>>> {
-    let sql = "/* delete_application */ UPDATE application SET deleted_at = $3
+    // Nobody receives by its source any more: the secrets go, and what it refused.
+    let sql = "/* delete_application */ UPDATE application SET deleted_at = $3, source = NULL
                WHERE org = $1 AND app = $2 AND deleted_at IS NULL";
     let params = (org.raw().as_slice(), id.raw().as_slice(), now.as_micros());
     if tx.execute(sql, &[&params.0, &params.1, &params.2]).await? == 0 {
         return Ok(Err(Refused::NotFound));
     }
+    rejected::remove_all(tx, org, id).await?;
     bump(tx, org, id).await?;
     let kind = TaskKind::CancelDeliveries { app: id, endpoint: None };
     tasks::start(tx, ports, org, kind, now).await?;

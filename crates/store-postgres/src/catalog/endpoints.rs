@@ -27,16 +27,18 @@ use crate::{
 
 pub(crate) const COLUMNS: &str =
     "e.endpoint, e.uid, e.url, e.url_sealed, e.disabled, e.headers, e.secrets,
-    e.first_failure_at, e.revision, e.created_at, e.updated_at, e.doc";
+    e.first_failure_at, e.revision, e.created_at, e.updated_at, e.doc,
+    e.transformation";
 /// The parameters of [`INSERT`] and [`UPDATE`] are the same: those of [`write`].
 pub(crate) const INSERT: &str =
     "/* create_endpoint */ INSERT INTO endpoint (org, app, endpoint, uid, url,
-    url_sealed, disabled, headers, secrets, first_failure_at, revision, created_at, updated_at, doc)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    url_sealed, disabled, headers, secrets, first_failure_at, revision, created_at, updated_at, doc,
+    transformation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
 const UPDATE: &str =
     "/* update_endpoint */ UPDATE endpoint SET uid = $4, url = $5, url_sealed = $6,
     disabled = $7, headers = $8, secrets = $9, first_failure_at = $10, revision = $11,
-    created_at = $12, updated_at = $13, doc = $14 WHERE org = $1 AND app = $2 AND endpoint = $3";
+    created_at = $12, updated_at = $13, doc = $14, transformation = $15
+    WHERE org = $1 AND app = $2 AND endpoint = $3";
 /// Whether the application is there, as a condition. What was deleted with it is not marked.
 const OF_LIVE_APPLICATION: &str = "EXISTS (SELECT 1 FROM application a
     WHERE a.org = $1 AND a.app = $2 AND a.deleted_at IS NULL)";
@@ -100,6 +102,7 @@ pub(crate) fn endpoint(
         headers: sealed::open_headers(vault, id, rows::get(row, 5)?)?,
         secrets: sealed::open_secrets(vault, id, rows::bytes(row, 6)?)?,
         retry_schedule: doc.retry_schedule,
+        transformation: sealed::open_transformation(vault, id, rows::get(row, 12)?)?,
         first_failure_at: rows::opt_time(row, 7)?,
         revision: rows::int(row, 8)?,
         created_at: rows::time(row, 9)?,
@@ -294,6 +297,7 @@ pub(crate) async fn write(
             &endpoint.created_at.as_micros(),
             &endpoint.updated_at.as_micros(),
             &rows::to_json(&Doc::of(endpoint)),
+            &sealed::seal_transformation(vault, endpoint),
         ],
     )
     .await?;

@@ -145,13 +145,13 @@ impl Catalog for PostgresStore {
         org: OrganizationId,
         app: &Ref<ApplicationId>,
     ) -> store::Result<Option<ApplicationSnapshot>> {
-        let conn = self.shared.read().await?;
-        let Some(found) = applications::find(&conn, org, app).await? else { return Ok(None) };
+        let (conn, vault) = (self.shared.read().await?, &self.shared.ports.vault);
+        let found = applications::find(&conn, vault, org, app).await?;
+        let Some(found) = found else { return Ok(None) };
         let applications::Found { application, version } = found;
         // Behind the version, so that they are never older than it: a message that was routed with
         // newer ones is refused, and routed again.
-        let endpoints =
-            endpoints::all(&conn, &self.shared.ports.vault, org, application.id).await?;
+        let endpoints = endpoints::all(&conn, vault, org, application.id).await?;
         Ok(Some(ApplicationSnapshot { application, endpoints, version }))
     }
 
@@ -199,7 +199,17 @@ impl Catalog for PostgresStore {
         filter: ApplicationFilter,
         page: PageRequest<ApplicationId>,
     ) -> store::Result<Page<Application>> {
-        Ok(applications::list(&self.shared.read().await?, org, filter, &page).await?)
+        let conn = self.shared.read().await?;
+        Ok(applications::list(&conn, &self.shared.ports.vault, org, filter, &page).await?)
+    }
+
+    async fn sources(
+        &self,
+        after: Option<(OrganizationId, ApplicationId)>,
+        limit: usize,
+    ) -> store::Result<Vec<Application>> {
+        let conn = self.shared.read().await?;
+        Ok(applications::sources(&conn, &self.shared.ports.vault, after, limit).await?)
     }
 
     async fn application(
@@ -207,7 +217,8 @@ impl Catalog for PostgresStore {
         org: OrganizationId,
         app: &Ref<ApplicationId>,
     ) -> store::Result<Option<Application>> {
-        let found = applications::find(&self.shared.read().await?, org, app).await?;
+        let conn = self.shared.read().await?;
+        let found = applications::find(&conn, &self.shared.ports.vault, org, app).await?;
         Ok(found.map(|found| found.application))
     }
 

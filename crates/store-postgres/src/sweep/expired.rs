@@ -1,5 +1,6 @@
-//! Small rows that have ended by themselves: claims, saved answers, tokens, revocations; and those that
-//! go with history: tasks that have ended, the audit. Each is found by an index on its time.
+//! Small rows that have ended by themselves: claims, saved answers, tokens, revocations, what sources
+//! refused; and those that go with history: tasks that have ended, the audit. Each is found by an index on
+//! its time.
 
 use domain::id::TaskId;
 use store::housekeeping::{RetentionLimits, Swept};
@@ -40,6 +41,7 @@ pub(super) async fn sweep(shared: &Shared, limits: RetentionLimits) -> Result<Sw
         (true, remove!("response", "expires_at", "expires_at <= $1"), now),
         (false, remove!("token", "expires_at", "expires_at <= $1"), now),
         (false, remove!("revocation", "forget_at", "forget_at <= $1"), now),
+        (false, remove!("rejected", "expires_at", "expires_at <= $1"), now),
         (false, remove!("audit", "at", "at < $1"), before),
     ] {
         let removed = count(tx.execute(sql, &[&time, &limit]).await?)?;

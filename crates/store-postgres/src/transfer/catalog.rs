@@ -5,6 +5,7 @@ use domain::{
     name::Uid, organization::Organization,
 };
 use store::{
+    sealed,
     transfer::{Batch, Limits, Record, is_blank},
     vault::Vault,
 };
@@ -31,7 +32,12 @@ pub(super) async fn organizations(conn: &Conn, after: &Key, limits: Limits) -> R
     })
 }
 
-pub(super) async fn applications(conn: &Conn, after: &Key, limits: Limits) -> Result<Batch> {
+pub(super) async fn applications(
+    conn: &Conn,
+    vault: &Vault,
+    after: &Key,
+    limits: Limits,
+) -> Result<Batch> {
     let sql = format!(
         "/* export */ SELECT {}, a.org, a.deleted_at FROM application a
          WHERE (a.org, a.app) > ($1, $2) ORDER BY a.org, a.app LIMIT $3",
@@ -39,10 +45,10 @@ pub(super) async fn applications(conn: &Conn, after: &Key, limits: Limits) -> Re
     );
     let found = conn.query(&sql, &[&after.part(0), &after.part(1), &limit(limits)]).await?;
     page(&found, |row| {
-        let application = applications::application(row, rows::id(row, 6)?)?;
+        let application = applications::application(row, vault, rows::id(row, 7)?)?;
         let place = Key::place(&[application.org.raw(), application.id.raw()]);
         let (version, deleted_at) =
-            (rows::narrow(rows::get::<i64>(row, 5)?)?, rows::opt_time(row, 7)?);
+            (rows::narrow(rows::get::<i64>(row, 5)?)?, rows::opt_time(row, 8)?);
         Ok((place, Some(Record::Application { application, deleted_at, version })))
     })
 }
@@ -61,9 +67,9 @@ pub(super) async fn endpoints(
     let key = (after.part(0), after.part(1), after.part(2));
     let found = conn.query(&sql, &[&key.0, &key.1, &key.2, &limit(limits)]).await?;
     page(&found, |row| {
-        let endpoint = endpoints::endpoint(row, vault, rows::id(row, 12)?, rows::id(row, 13)?)?;
+        let endpoint = endpoints::endpoint(row, vault, rows::id(row, 13)?, rows::id(row, 14)?)?;
         let place = Key::place(&[endpoint.org.raw(), endpoint.app.raw(), endpoint.id.raw()]);
-        let deleted_at = rows::opt_time(row, 14)?;
+        let deleted_at = rows::opt_time(row, 15)?;
         Ok((place, Some(Record::Endpoint { endpoint, deleted_at })))
     })
 }
@@ -95,6 +101,7 @@ pub(super) async fn write_organization(
 
 pub(super) async fn write_application(
     tx: &Tx,
+    ports: &Ports,
     application: &Application,
     deleted_at: Option<Timestamp>,
     version: u64,
@@ -102,8 +109,8 @@ pub(super) async fn write_application(
     organizations::ensure(tx, application.org).await?;
     tx.execute(
         "/* import */ INSERT INTO application
-         (org, app, uid, created_at, updated_at, deleted_at, version, doc)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+         (org, app, uid, created_at, updated_at, deleted_at, version, doc, source)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         &[
             &application.org.raw().as_slice(),
             &application.id.raw().as_slice(),
@@ -113,6 +120,7 @@ pub(super) async fn write_application(
             &deleted_at.map(Timestamp::as_micros),
             &version.cast_signed(),
             &rows::to_json(&applications::Doc::of(application)),
+            &sealed::seal_source(&ports.vault, application),
         ],
     )
     .await?;

@@ -113,7 +113,7 @@ impl Shared {
         let vault = &self.ports.vault;
         match part {
             Part::Organizations => catalog::organizations(conn, after, limits).await,
-            Part::Applications => catalog::applications(conn, after, limits).await,
+            Part::Applications => catalog::applications(conn, vault, after, limits).await,
             Part::Endpoints => catalog::endpoints(conn, vault, after, limits).await,
             Part::EventTypes => catalog::event_types(conn, after, limits).await,
             Part::Messages => history::messages(conn, after, limits).await,
@@ -201,7 +201,7 @@ async fn write(tx: &Tx, ports: &Ports, record: &Record) -> Result<()> {
             catalog::write_organization(tx, organization, *version).await
         }
         Record::Application { application, deleted_at, version } => {
-            catalog::write_application(tx, application, *deleted_at, *version).await
+            catalog::write_application(tx, ports, application, *deleted_at, *version).await
         }
         Record::Endpoint { endpoint, deleted_at } => {
             catalog::write_endpoint(tx, ports, endpoint, *deleted_at).await

@@ -60,6 +60,11 @@ impl Database {
         Self { url, clock: Arc::new(ManualClock::new(at(0))) }
     }
 
+    /// What `psql` says to statements.
+    pub fn sql(&self, sql: &str) -> String {
+        CLUSTER.sql(self.url.rsplit('/').next().expect("a name"), sql)
+    }
+
     pub fn options(&self) -> PostgresOptions {
         PostgresOptions {
             connections: 4,

@@ -8,7 +8,7 @@ use domain::{
     claim::{ClaimKey, ClaimKind},
     clock::ManualClock,
     delivery::{Health, Next, Trigger},
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Transformation},
     entropy::Entropy,
     event_type::EventType,
     id::{ApplicationId, AttemptId, EndpointId, OrganizationId, SecretId, TaskId, TokenId},
@@ -59,6 +59,7 @@ pub async fn fill(store: &dyn Store, clock: &ManualClock) -> Filled {
     catalogue(&f, &mut filled).await;
     tenant_with_all(&f, &mut filled).await;
     deleted_application(&f, &mut filled).await;
+    sources(&f, &mut filled).await;
     let g = f.other();
     neighbour(&g, &mut filled).await;
     clock.advance(Duration::from_secs(400));
@@ -138,6 +139,11 @@ fn full_endpoint(f: &Fixture<'_>, app: &Application) -> Endpoint {
     ];
     let waits = [Duration::from_millis(250), Duration::from_secs(30)];
     endpoint.retry_schedule = Some(RetrySchedule::new(waits).expect("a schedule"));
+    endpoint.transformation = Some(Transformation {
+        code: Some("function handler(w) { return w; } // \0".into()),
+        enabled: true,
+        variables: Some([("token".into(), "hidden \0".into())].into()),
+    });
     endpoint
 }
 
@@ -291,6 +297,22 @@ async fn deleted_application(f: &Fixture<'_>, filled: &mut Filled) {
     filled.endpoint(&endpoint);
     filled.sent(&pending);
     filled.sent(&ended);
+}
+
+/// One that is there, and one that was deleted.
+async fn sources(f: &Fixture<'_>, filled: &mut Filled) {
+    for deleted in [false, true] {
+        let mut app = f.new_source(at(0));
+        app.uid = uid(if deleted { "src.gone" } else { "src.hooks" });
+        f.create_application(&app).await;
+        filled.app(&app);
+        let endpoint = f.endpoint(&app).await;
+        filled.endpoint(&endpoint);
+        if deleted {
+            let gone = f.store.delete_application(&ACTOR, f.org, app.id, at(1)).await;
+            assert_eq!(gone, Ok(Ok(())));
+        }
+    }
 }
 
 /// Another organization, with much of a kind: pages of it have bounds.

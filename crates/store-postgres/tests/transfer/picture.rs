@@ -13,6 +13,7 @@ use store::{
     history::{AttemptFilter, MessageFilter},
     suite::{
         fixture::{at, first},
+        sources::SOURCES,
         traffic::until,
     },
 };
@@ -46,6 +47,7 @@ impl Picture {
             picture.note("organization", store.load_organization(*org).await);
             let all = ApplicationFilter::default();
             picture.note("apps", store.list_applications(*org, all, first(250)).await);
+            picture.note("sources", store.list_applications(*org, SOURCES, first(250)).await);
             picture.note("tasks", store.list_tasks(*org, None, None, first(250)).await);
         }
         for (org, name) in &filled.event_types {

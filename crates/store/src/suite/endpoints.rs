@@ -3,7 +3,7 @@
 use std::{slice::from_ref, time::Duration};
 
 use domain::{
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Transformation},
     id::EndpointId,
     name::Ref,
     page::{Order, PageRequest},
@@ -37,6 +37,11 @@ pub async fn keep_all_they_are_given(store: &dyn Store) {
     ];
     let waits = [Duration::from_millis(250), Duration::from_secs(30)];
     endpoint.retry_schedule = Some(RetrySchedule::new(waits).expect("a schedule"));
+    endpoint.transformation = Some(Transformation {
+        code: Some("function handler(w) { return w; } // \0 \u{1F984}".into()),
+        enabled: true,
+        variables: Some([("token".into(), "hidden \0".into())].into()),
+    });
     f.create_endpoint(&endpoint).await;
 
     for reference in [Ref::Id(endpoint.id), by_uid("main")] {

@@ -113,6 +113,7 @@ impl<'a> Fixture<'a> {
             headers: BTreeMap::new(),
             secrets: vec![self.secret(SignatureType::Hmac256, None)],
             retry_schedule: None,
+            transformation: None,
             first_failure_at: None,
             revision: 1,
             created_at,

@@ -24,7 +24,12 @@ use crate::{
 };
 
 /// Sweeps until there is nothing more to take away, in steps of `rows`; what was done in all.
-async fn sweep(store: &dyn Store, now: Timestamp, history_before: Timestamp, rows: usize) -> Swept {
+pub(super) async fn sweep(
+    store: &dyn Store,
+    now: Timestamp,
+    history_before: Timestamp,
+    rows: usize,
+) -> Swept {
     let mut all = Swept::default();
     for _ in 0..100 {
         let swept = store.sweep(RetentionLimits { now, history_before, rows }).await;

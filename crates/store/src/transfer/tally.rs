@@ -214,6 +214,7 @@ fn write_endpoint(f: &mut Fields, endpoint: &Endpoint) {
         headers,
         secrets,
         retry_schedule,
+        transformation,
         first_failure_at,
         revision,
         created_at,
@@ -238,6 +239,7 @@ fn write_endpoint(f: &mut Fields, endpoint: &Endpoint) {
         f.option(*expires_at, Fields::time);
     });
     f.json(retry_schedule);
+    f.json(transformation);
     f.option(*first_failure_at, Fields::time);
     f.number(*revision);
     f.time(*created_at);

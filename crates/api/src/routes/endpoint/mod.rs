@@ -19,11 +19,11 @@ use http::StatusCode;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use self::bodies::{EndpointIn, EndpointOut, EndpointPatch, EndpointUpdate};
-use self::work::{edit, new_secret};
+use self::work::new_secret;
 pub(super) use self::{
     bodies::EndpointFirst,
     checked::Checked,
-    work::{create, page_of, put, remove, stored},
+    work::{create, edit, page_of, put, remove, stored},
 };
 use crate::{
     auth::AnyCaller,

@@ -85,6 +85,7 @@ async fn send(
     let draft = Draft {
         event_type,
         event_id: None,
+        event_id_window: None,
         channels: Vec::new(),
         tags: Vec::new(),
         body: Body::json(payload),

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Changes an endpoint from what it is now, and tells those who must hear of it.
-pub(super) async fn edit(
+pub(in crate::routes) async fn edit(
     state: &ApiState,
     caller: &Caller,
     app: &ApplicationCatalogue,
@@ -98,6 +98,7 @@ pub(in crate::routes) async fn create(
         headers: values.headers,
         secrets: vec![secret],
         retry_schedule: values.retry_schedule,
+        transformation: None,
         first_failure_at: None,
         revision: 1,
         created_at: now,

@@ -6,9 +6,11 @@ mod bodies;
 mod endpoint;
 mod endpoint_bodies;
 mod endpoint_parts;
+mod log;
 mod settings;
 mod source;
 mod token;
+mod transformation;
 mod writes;
 
 use std::{str::FromStr, sync::Arc};
@@ -58,4 +60,6 @@ pub fn router() -> OpenApiRouter<ApiState> {
         .merge(token::router())
         .merge(endpoint::router())
         .merge(endpoint_parts::router())
+        .merge(transformation::router())
+        .merge(log::router())
 }

@@ -133,6 +133,7 @@ impl<'a> MessageIn<'a> {
         let draft = Draft {
             event_type: event_type.ok_or(ApiError::Internal)?,
             event_id,
+            event_id_window: None,
             channels: channels.unwrap_or_default(),
             tags: tags.unwrap_or_default(),
             body,

@@ -38,6 +38,7 @@ use store::{
     housekeeping::*,
     nodes::{News, NodeInfo, Ownership, Slice},
     publish::{NewMessage, Publish, Published, SavedResponse},
+    rejected::{Rejected, RejectedRequest},
     tasks::Tasks,
     tokens::Tokens,
 };
@@ -188,6 +189,7 @@ delegate! {
     delete_application(actor: &Actor, org: OrganizationId, app: ApplicationId, now: Timestamp) -> Result<Result<(), Refused<ApplicationId>>>;
     list_applications(org: OrganizationId, filter: ApplicationFilter, page: PageRequest<ApplicationId>) -> Result<Page<Application>>;
     application(org: OrganizationId, app: &Ref<ApplicationId>) -> Result<Option<Application>>;
+    sources(after: Option<(OrganizationId, ApplicationId)>, limit: usize) -> Result<Vec<Application>>;
     create_endpoint(actor: &Actor, endpoint: Endpoint) -> Result<Result<(), Refused<EndpointId>>>;
     update_endpoint(actor: &Actor, endpoint: Endpoint) -> Result<Result<(), Refused<EndpointId>>>;
     delete_endpoint(actor: &Actor, org: OrganizationId, app: ApplicationId, endpoint: EndpointId, now: Timestamp) -> Result<Result<(), Refused<EndpointId>>>;
@@ -212,6 +214,12 @@ delegate! {
     claimed(org: OrganizationId, key: ClaimKey, now: Timestamp) -> Result<Option<MessageId>>;
     save_response(org: OrganizationId, key: ClaimKey, response: SavedResponse, expires_at: Timestamp) -> Result<()>;
     saved_response(org: OrganizationId, key: ClaimKey, now: Timestamp) -> Result<Option<SavedResponse>>;
+} }
+delegate! {
+        Rejected {
+        keep_rejected(requests: Vec<RejectedRequest>) -> Result<()>;
+    list_rejected(tenant: Tenant, page: PageRequest<RejectedId>) -> Result<Page<RejectedRequest>>;
+    rejected(tenant: Tenant, id: RejectedId) -> Result<Option<RejectedRequest>>;
 } }
 delegate! {
         Deliveries {
@@ -243,6 +251,12 @@ delegate! {
     update_task(task: Task) -> Result<()>;
     task(org: OrganizationId, task: TaskId) -> Result<Option<Task>>;
     list_tasks(org: OrganizationId, status: Option<TaskStatus>, kind: Option<&str>, page: PageRequest<TaskId>) -> Result<Page<Task>>;
+} }
+delegate! {
+        Rejected {
+        keep_rejected(requests: Vec<RejectedRequest>) -> Result<()>;
+    list_rejected(tenant: Tenant, page: PageRequest<RejectedId>) -> Result<Page<RejectedRequest>>;
+    rejected(tenant: Tenant, id: RejectedId) -> Result<Option<RejectedRequest>>;
 } }
 delegate! {
         Housekeeping {

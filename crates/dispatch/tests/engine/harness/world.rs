@@ -239,6 +239,7 @@ impl World {
             headers: Default::default(),
             secrets: vec![self.secret(SignatureType::Hmac256, None)],
             retry_schedule: None,
+            transformation: None,
             first_failure_at: None,
             revision: 1,
             created_at: self.now(),
@@ -295,6 +296,7 @@ impl World {
         Draft {
             event_type: "invoice.paid".parse().expect("a name"),
             event_id: None,
+            event_id_window: None,
             channels: Vec::new(),
             tags: Vec::new(),
             body: Body::json(payload.into()),
