@@ -216,12 +216,6 @@ delegate! {
     saved_response(org: OrganizationId, key: ClaimKey, now: Timestamp) -> Result<Option<SavedResponse>>;
 } }
 delegate! {
-        Rejected {
-        keep_rejected(requests: Vec<RejectedRequest>) -> Result<()>;
-    list_rejected(tenant: Tenant, page: PageRequest<RejectedId>) -> Result<Page<RejectedRequest>>;
-    rejected(tenant: Tenant, id: RejectedId) -> Result<Option<RejectedRequest>>;
-} }
-delegate! {
         Deliveries {
         lanes(shards: &ShardSet, after: Option<LaneKey>, limit: usize) -> Result<Vec<LaneHead>>;
     due(lane: LaneKey, limits: DueLimits, skip: Vec<DeliveryId>) -> Result<DuePage>;
