@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{extract::Request, response::Response};
 use domain::{
     clock::{Clock, Timestamp},
+    entropy::Entropy,
     name::Ref,
     source::{InboundToken, Source},
     token::Actor,
@@ -23,6 +24,7 @@ use crate::{
     judge::{Judged, judge},
     keys::{Fetch, KeyRing},
     rate::Rates,
+    refused::Refused,
     source::{Prepared, Sources},
 };
 
@@ -47,6 +49,7 @@ pub struct Gateway {
     ring: Arc<KeyRing>,
     rates: Rates,
     room: Room,
+    refused: Refused,
     options: GatewayOptions,
 }
 
@@ -60,15 +63,17 @@ struct Received {
 
 impl Gateway {
     /// Puts it together. What it takes in it hands to `publisher`; what it has to fetch it fetches with
-    /// `fetch`.
+    /// `fetch`. The future writes down what was refused: it is to be spawned, and ends with the gateway.
     pub fn new(
         store: Arc<dyn Store>,
         publisher: Arc<Publisher>,
         clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
         fetch: Arc<dyn Fetch>,
         options: GatewayOptions,
-    ) -> Self {
-        Self {
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let (refused, writing) = Refused::new(store.clone(), entropy);
+        let gateway = Self {
             store,
             sources: Sources::new(publisher.catalogues().clone()),
             publisher,
@@ -76,8 +81,10 @@ impl Gateway {
             ring: Arc::new(KeyRing::new(fetch)),
             rates: Rates::new(),
             room: Room::new(options.body_bytes),
+            refused,
             options,
-        }
+        };
+        (gateway, writing)
     }
 
     /// Answers a request whose path begins with [`PATH`].
@@ -160,7 +167,12 @@ impl Gateway {
             _ if received.parts.method != Method::POST => Err(Refusal::Method),
             Judged::Event(genuine) => self.take_in(&source, &genuine, received).await,
             Judged::NoKey => Err(Refusal::Unavailable),
-            Judged::Refused(reason) => Err(refused(&source, reason)),
+            Judged::Refused(reason) => {
+                let refusal = refused(&source, reason);
+                let why = (refusal.status().as_u16(), reason);
+                self.refused.keep(&source, &received.parts, &received.body, why, now);
+                Err(refusal)
+            }
         }
     }
 

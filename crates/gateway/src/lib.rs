@@ -14,6 +14,7 @@ pub mod event;
 pub mod judge;
 pub mod keys;
 mod rate;
+mod refused;
 pub mod source;
 
 pub use door::{Gateway, GatewayOptions};

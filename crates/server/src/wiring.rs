@@ -127,15 +127,18 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
         ..ApiOptions::new(keys::jwt_keys(config)?)
     };
     let state =
-        ApiState::new(store.clone(), publisher.clone(), clock.clone(), entropy, options).await?;
-    let gateway = Arc::new(Gateway::new(
+        ApiState::new(store.clone(), publisher.clone(), clock.clone(), entropy.clone(), options)
+            .await?;
+    let (gateway, refused) = Gateway::new(
         store,
         publisher.clone(),
         clock,
+        entropy,
         Arc::new(KeyFetch(destination.clone())),
         gateway_options(config),
-    ));
-    let front = Front::new(api::router(state.clone()), gateway);
+    );
+    dispatch::spawn::spawn("gateway.refused", refused);
+    let front = Front::new(api::router(state.clone()), Arc::new(gateway));
     Ok(House { engine, front, state, backend, destination, publisher })
 }
 

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use domain::source::{Acknowledgement, SourceSettings};
 use http::{Method, Request};
+use store::{Rejected, history::Tenant, suite::fixture::newest};
 
 use crate::support::{House, SECRET};
 
@@ -27,6 +28,33 @@ async fn what_is_altered_is_refused_and_leaves_nothing() {
     stripe.change(|source| source.settings.unverified_status = Some(403)).await;
     event.body.push(b'\n');
     assert_eq!(stripe.post(&event).await.status, 403);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_kept_for_inspection_in_bounds() {
+    let house = House::new();
+    let stripe = house.source("stripe").await;
+    let tenant = Tenant { org: house.org, app: stripe.application.id };
+    for n in 0..20 {
+        let mut event = stripe.sign(&format!("evt_{n}"));
+        event.body.push(b'\n');
+        event.headers.push(("cookie".into(), "a=b".into()));
+        assert_eq!(stripe.post(&event).await.status, 401);
+    }
+    let kept = loop {
+        let kept = house.store.list_rejected(tenant, newest(50)).await.expect("listed").items;
+        if !kept.is_empty() {
+            break kept;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(kept.len() <= 5, "{}", kept.len());
+    let one = &kept[0];
+    assert_eq!((one.status, one.method.as_str(), one.url.as_str()), (401, "POST", "/in/…"));
+    assert!(one.reason.contains("no signature matches"), "{}", one.reason);
+    assert!(one.headers.iter().any(|(name, _)| name == "stripe-signature"));
+    assert!(one.headers.contains(&("cookie".into(), "(hidden)".into())));
+    assert!(one.body.ends_with(b"\n"));
 }
 
 #[tokio::test]

@@ -83,8 +83,17 @@ impl House {
             body_timeout: Duration::from_secs(10),
             body_bytes: 64 << 20,
         };
-        let gateway =
-            Gateway::new(store.clone(), publisher, clock.clone(), Arc::new(NoKeys), options);
+        let entropy = Arc::new(domain::entropy::SeededEntropy::new(9));
+        let (gateway, writing) = Gateway::new(
+            store.clone(),
+            publisher,
+            clock.clone(),
+            entropy,
+            Arc::new(NoKeys),
+            options,
+        );
+        #[expect(clippy::disallowed_methods, reason = "a test has no names for its tasks")]
+        tokio::spawn(writing);
         let org = Fixture::new(&*store).org;
         Self { store, catalogues, clock, gateway: Arc::new(gateway), org }
     }
