@@ -22,4 +22,4 @@ pub use auth::{Auth, JwtAlgorithm, Keys};
 pub use error::ApiError;
 pub use openapi::openapi_json;
 pub use routes::{Api, router};
-pub use state::{Adopt, ApiOptions, ApiState, Ready};
+pub use state::{Adopt, ApiOptions, ApiState, JudgeAgain, NotTaken, Ready};

@@ -209,6 +209,13 @@ paths! {
         /// The source's id or uid.
         source_id,
     }
+    /// A request that a source refused.
+    SourceLogPath {
+        /// The source's id or uid.
+        source_id,
+        /// The refused request's id.
+        log_id,
+    }
     /// An endpoint of a source.
     SourceEndpointPath {
         /// The source's id or uid.

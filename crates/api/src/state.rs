@@ -2,6 +2,7 @@
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use domain::{
     clock::{Clock, Timestamp},
     endpoint::Endpoint,
@@ -13,7 +14,7 @@ use domain::{
     token::Capability,
 };
 use publish::{ApplicationCatalogue, Load, OrganizationCatalogue, Publisher};
-use store::{Store, StoreError, history::Tenant};
+use store::{Store, StoreError, history::Tenant, rejected::RejectedRequest};
 
 use crate::{
     auth::{Auth, Caller, Keys},
@@ -46,6 +47,26 @@ pub struct ApiOptions {
     pub adopt: Option<Adopt>,
     /// Whether this node may take traffic, besides what the store says: what `health/ready` answers.
     pub ready: Ready,
+    /// Judges again what a source has refused; without it that is answered 503.
+    pub judge: Option<Arc<dyn JudgeAgain>>,
+}
+
+/// Whoever receives for sources.
+#[async_trait]
+pub trait JudgeAgain: Send + Sync {
+    /// Takes a refused request in, if it is genuine by the source's secrets of now.
+    async fn judge_again(&self, request: &RejectedRequest) -> Result<(), NotTaken>;
+}
+
+/// Why a refused request is not taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// It still is not genuine: why.
+    NotGenuine(String),
+    /// It never will be an event, or too little of it was kept.
+    Unusable(String),
+    /// Not at the moment.
+    Unavailable,
 }
 
 /// See [`ApiOptions::adopt`].
@@ -68,6 +89,7 @@ impl ApiOptions {
             idempotency_ttl: Duration::from_secs(12 * 3_600),
             adopt: None,
             ready: Arc::new(|| true),
+            judge: None,
         }
     }
 }
@@ -110,6 +132,8 @@ pub struct Api {
     pub adopt: Option<Adopt>,
     /// See [`ApiOptions`].
     pub ready: Ready,
+    /// See [`ApiOptions`].
+    pub judge: Option<Arc<dyn JudgeAgain>>,
 }
 
 impl Deref for ApiState {
@@ -151,6 +175,7 @@ impl ApiState {
             idempotency_ttl: options.idempotency_ttl,
             adopt: options.adopt,
             ready: options.ready,
+            judge: options.judge,
         })))
     }
 

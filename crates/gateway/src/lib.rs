@@ -9,6 +9,7 @@
 
 pub mod answer;
 mod body;
+pub mod cron;
 pub mod door;
 pub mod event;
 pub mod judge;

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use api::{Api, ApiError};
+use api::{Api, ApiError, JudgeAgain, NotTaken};
 use async_trait::async_trait;
 use axum::{
     extract::Request,
@@ -18,7 +18,8 @@ use axum::{
 };
 use destinations::http::HttpDestination;
 use futures_util::FutureExt;
-use gateway::{Fetch, Gateway};
+use gateway::{Fetch, Gateway, Replayed};
+use store::rejected::RejectedRequest;
 use tower::{Service, ServiceExt};
 use url::Url;
 
@@ -58,6 +59,21 @@ impl Service<Request> for Front {
             let answered = AssertUnwindSafe(gateway.answer(request)).catch_unwind().await;
             Ok(answered.unwrap_or_else(|_| ApiError::Internal.into_response()))
         })
+    }
+}
+
+/// Judges refused requests again.
+pub struct Judge(pub Arc<Gateway>);
+
+#[async_trait]
+impl JudgeAgain for Judge {
+    async fn judge_again(&self, request: &RejectedRequest) -> Result<(), NotTaken> {
+        match self.0.replay(request).await {
+            Replayed::Stored => Ok(()),
+            Replayed::NotGenuine(why) => Err(NotTaken::NotGenuine(why)),
+            Replayed::Unusable(why) => Err(NotTaken::Unusable(why.to_owned())),
+            Replayed::Refused(_) => Err(NotTaken::Unavailable),
+        }
     }
 }
 

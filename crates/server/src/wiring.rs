@@ -10,7 +10,8 @@ use domain::{
     breaker::BreakerPolicy, clock::Clock, delivery::Policy, entropy::Entropy, id::OrganizationId,
     retry::RetryTiming, window::WindowBounds,
 };
-use gateway::{Gateway, GatewayOptions};
+use gateway::{Gateway, GatewayOptions, cron::Scheduler};
+use parking_lot::Mutex;
 use publish::{Catalogues, PublishOptions, Publisher};
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     config::Config,
     control,
     env::{SystemClock, SystemEntropy},
-    front::{Front, KeyFetch},
+    front::{Front, Judge, KeyFetch},
     keys,
 };
 
@@ -38,6 +39,8 @@ pub struct House {
     pub engine: Arc<Engine>,
     /// Answers.
     pub front: Front,
+    /// Until it runs.
+    scheduler: Mutex<Option<Scheduler>>,
     state: ApiState,
     backend: Backend,
     destination: Arc<HttpDestination>,
@@ -57,6 +60,9 @@ impl House {
             state.watch_revocations(engine.revocations()).await;
         });
         self.engine.start(self.publisher.clone());
+        if let Some(scheduler) = self.scheduler.lock().take() {
+            dispatch::spawn::spawn("gateway.cron", scheduler.run());
+        }
     }
 }
 
@@ -111,6 +117,17 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
             max_pending: config.max_pending_deliveries,
         },
     ));
+    let (gateway, refused) = Gateway::new(
+        store.clone(),
+        publisher.clone(),
+        clock.clone(),
+        entropy.clone(),
+        Arc::new(KeyFetch(destination.clone())),
+        gateway_options(config),
+    );
+    dispatch::spawn::spawn("gateway.refused", refused);
+    let gateway = Arc::new(gateway);
+    let scheduler = Scheduler::new(store.clone(), publisher.clone(), clock.clone());
     let options = ApiOptions {
         body_limit: config.body_limit,
         body_timeout: config.body_timeout,
@@ -124,22 +141,14 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
             let engine = engine.clone();
             Arc::new(move || engine.ready())
         },
+        judge: Some(Arc::new(Judge(gateway.clone()))),
         ..ApiOptions::new(keys::jwt_keys(config)?)
     };
     let state =
-        ApiState::new(store.clone(), publisher.clone(), clock.clone(), entropy.clone(), options)
+        ApiState::new(store, publisher.clone(), clock, entropy, options)
             .await?;
-    let (gateway, refused) = Gateway::new(
-        store,
-        publisher.clone(),
-        clock,
-        entropy,
-        Arc::new(KeyFetch(destination.clone())),
-        gateway_options(config),
-    );
-    dispatch::spawn::spawn("gateway.refused", refused);
-    let front = Front::new(api::router(state.clone()), Arc::new(gateway));
-    Ok(House { engine, front, state, backend, destination, publisher })
+    let front = Front::new(api::router(state.clone()), gateway);
+    Ok(House { engine, front, scheduler: Mutex::new(Some(scheduler)), state, backend, destination, publisher })
 }
 
 /// Where the API, the portal and the inbound URLs are reached, without a slash at the end.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use http::StatusCode;
 use domain::{clock::Timestamp, id::RejectedId, page::Order, source::SourceId};
 use serde::Serialize;
 use store::rejected::RejectedRequest;
@@ -16,7 +17,7 @@ use crate::{
     error::ApiError,
     extract::{Path, Query},
     page::{self, ListResponse, OrderedQuery},
-    state::{self, ApiState},
+    state::{self, ApiState, NotTaken},
 };
 
 /// A request that was refused. Svix's names have underscores here, and so have ours.
@@ -103,7 +104,35 @@ async fn list(
     Ok(Json(list.map(IngestLogOut::from)))
 }
 
+/// Replay Log
+///
+/// Judges a refused request again, by the source's secrets of now and the time at which it came. If it is
+/// genuine it is stored and goes to the source's endpoints; once, however often this is asked for, if the
+/// provider gives its events ids.
+#[utoipa::path(post, path = "/ingest/api/v1/source/{source_id}/log/{log_id}/replay",
+    operation_id = "v1.ingest.log.replay", tag = "Ingest Logs",
+    params(crate::openapi::SourceLogPath),
+    responses((status = 202, body = EmptyResponse), ApiError))]
+async fn replay(
+    State(state): State<ApiState>,
+    Path((source, log)): Path<(SourceRef, RejectedId)>,
+    OrgCaller(caller): OrgCaller,
+) -> Result<(StatusCode, Json<EmptyResponse>), ApiError> {
+    let app = application_of(&state, &caller, &source).await?;
+    let kept = state.store.rejected(state::tenant(&app), log).await?.ok_or(ApiError::NOT_FOUND)?;
+    let Some(judge) = &state.judge else {
+        return Err(ApiError::Unavailable("nobody receives here"));
+    };
+    let refuse = |code, detail| Err(ApiError::BadRequest { code, detail });
+    match judge.judge_again(&kept).await {
+        Ok(()) => Ok((StatusCode::ACCEPTED, Json(EmptyResponse {}))),
+        Err(NotTaken::NotGenuine(why)) => refuse("not_genuine", why),
+        Err(NotTaken::Unusable(why)) => refuse("unusable", why),
+        Err(NotTaken::Unavailable) => Err(ApiError::Unavailable("it could not be judged")),
+    }
+}
+
 /// See [`crate::routes`].
 pub fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(replay))
 }
