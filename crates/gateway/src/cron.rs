@@ -54,11 +54,7 @@ pub struct Scheduler {
 
 impl Scheduler {
     /// Hands events to `publisher`.
-    pub fn new(
-        store: Arc<dyn Store>,
-        publisher: Arc<Publisher>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub fn new(store: Arc<dyn Store>, publisher: Arc<Publisher>, clock: Arc<dyn Clock>) -> Self {
         Self { store, publisher, clock, sources: HashMap::new(), look_at: Timestamp::EPOCH }
     }
 
@@ -109,9 +105,7 @@ impl Scheduler {
             for application in page {
                 let key = (application.org, application.id);
                 let known = self.sources.remove(&key);
-                let same = known.filter(|known| {
-                    known.application.source == application.source
-                });
+                let same = known.filter(|known| known.application.source == application.source);
                 let clocked = match same {
                     Some(known) => Some(known),
                     None => self.read(application, now).await?,

@@ -144,11 +144,17 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
         judge: Some(Arc::new(Judge(gateway.clone()))),
         ..ApiOptions::new(keys::jwt_keys(config)?)
     };
-    let state =
-        ApiState::new(store, publisher.clone(), clock, entropy, options)
-            .await?;
+    let state = ApiState::new(store, publisher.clone(), clock, entropy, options).await?;
     let front = Front::new(api::router(state.clone()), gateway);
-    Ok(House { engine, front, scheduler: Mutex::new(Some(scheduler)), state, backend, destination, publisher })
+    Ok(House {
+        engine,
+        front,
+        scheduler: Mutex::new(Some(scheduler)),
+        state,
+        backend,
+        destination,
+        publisher,
+    })
 }
 
 /// Where the API, the portal and the inbound URLs are reached, without a slash at the end.

@@ -191,3 +191,40 @@ async fn headers_go_on_that_the_source_names_and_no_credentials() {
     let headers: Vec<_> = body.headers.iter().map(|(n, v)| (&**n, &**v)).collect();
     assert_eq!(headers, [("x-tag", "1")]);
 }
+
+#[tokio::test]
+async fn ids_and_types_are_read_from_xml_and_forms_as_from_json() {
+    let house = House::new();
+    for (place, content_type, body) in [
+        (["j:/id", "j:/kind"], "application/json", "{ \"kind\":\"a.b\",\"id\":\"e-7\" }\n"),
+        (
+            ["xml:Id", "xml:Kind"],
+            "text/xml",
+            "<?xml version='1.0'?>\r\n<Event><Kind>a.b</Kind>\n<Id>e-7</Id></Event>",
+        ),
+        (["f:id", "f:kind"], "application/x-www-form-urlencoded", "kind=a.b&x=%00+&id=e%2D7"),
+    ] {
+        let config = serde_json::json!({ "secret": SECRET, "scheme": "token",
+            "token": "h:X-Token", "event_id": place[0], "event_type": place[1],
+            "event_id_signed": false });
+        let source =
+            house.source_with("custom", &config.to_string(), SourceSettings::default()).await;
+        for _ in 0..2 {
+            let request = Request::post(&source.path)
+                .header("content-type", content_type)
+                .header("x-token", SECRET)
+                .body(Body::from(body))
+                .expect("a request");
+            let answer = source.send(request).await;
+            assert_eq!(answer.status, 200, "{content_type}: {answer:?}");
+        }
+        let stored = source.stored().await;
+        assert_eq!(stored.len(), 1, "{content_type}");
+        assert_eq!(stored[0].event_id.as_ref().map(|id| id.as_str()), Some("e-7"));
+        assert_eq!(stored[0].event_type.as_str(), "a.b");
+        let kept = stored[0].body.as_ref().expect("kept");
+        assert_eq!((&kept.bytes[..], &*kept.content_type), (body.as_bytes(), content_type));
+        // The next one is a source of its own.
+        house.clock.advance(std::time::Duration::from_secs(1));
+    }
+}

@@ -53,6 +53,7 @@ pub struct House {
     pub store: Arc<MemoryStore>,
     pub catalogues: Arc<Catalogues>,
     pub clock: Arc<ManualClock>,
+    pub publisher: Arc<Publisher>,
     pub gateway: Arc<Gateway>,
     pub org: OrganizationId,
 }
@@ -86,7 +87,7 @@ impl House {
         let entropy = Arc::new(domain::entropy::SeededEntropy::new(9));
         let (gateway, writing) = Gateway::new(
             store.clone(),
-            publisher,
+            publisher.clone(),
             clock.clone(),
             entropy,
             Arc::new(NoKeys),
@@ -95,7 +96,7 @@ impl House {
         #[expect(clippy::disallowed_methods, reason = "a test has no names for its tasks")]
         tokio::spawn(writing);
         let org = Fixture::new(&*store).org;
-        Self { store, catalogues, clock, gateway: Arc::new(gateway), org }
+        Self { store, catalogues, clock, publisher, gateway: Arc::new(gateway), org }
     }
 
     /// A source of this type, with a secret.

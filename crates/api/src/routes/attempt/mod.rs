@@ -1,6 +1,6 @@
 //! Attempts, and how messages stand at endpoints.
 
-mod bodies;
+pub(super) mod bodies;
 mod lists;
 
 use axum::{Json, extract::State};

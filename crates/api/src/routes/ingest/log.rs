@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use http::StatusCode;
 use domain::{clock::Timestamp, id::RejectedId, page::Order, source::SourceId};
+use http::StatusCode;
 use serde::Serialize;
 use store::rejected::RejectedRequest;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{SourceRef, application_of};
+use crate::routes::attempt::bodies::EmptyResponse;
 use crate::{
     auth::OrgCaller,
     error::ApiError,
