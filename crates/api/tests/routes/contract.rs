@@ -75,6 +75,9 @@ const INGEST: [(&str, &str); 20] = [
     ("GET", "/source/{source_id}/log"),
 ];
 
+/// What we offer beyond it, for sources.
+const OUR_INGEST: [(&str, &str); 1] = [("POST", "/source/{source_id}/log/{log_id}/replay")];
+
 /// What we offer beyond it.
 const OURS: [(&str, &str); 13] = [
     ("POST", "/app/{app_id}/msg/batch"),
@@ -115,6 +118,7 @@ fn offers_what_it_promises() {
         .chain(
             INGEST
                 .iter()
+                .chain(&OUR_INGEST)
                 .map(|(method, path)| ((*method).to_owned(), format!("/ingest/api/v1{path}"))),
         )
         .collect();

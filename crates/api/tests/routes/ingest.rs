@@ -27,7 +27,7 @@ fn at(source: &Value) -> String {
 }
 
 /// The token of an ingest URL.
-fn token(url: &Value) -> InboundToken {
+pub fn token(url: &Value) -> InboundToken {
     let text = url.as_str().and_then(|url| url.strip_prefix("http://127.0.0.1:8071/in/"));
     text.expect("our URL").parse().expect("a token")
 }
@@ -316,7 +316,7 @@ async fn what_was_refused_is_shown() {
     let path = format!("{SOURCES}/stripe/log");
     assert_eq!(org.get(&path).await.ok(200)["data"], json!([]));
     let mut ids = Vec::new();
-    for body in [&b"first"[..], b"\xffsecond"] {
+    for body in [&b"first"[..], b"\xffsecond", b"genuine", b""] {
         server.clock.advance(Duration::from_secs(1));
         let now = domain::clock::Clock::now(&*server.clock);
         let request = RejectedRequest {
@@ -338,11 +338,20 @@ async fn what_was_refused_is_shown() {
     }
     let page = org.get(&path).await.ok(200);
     assert_eq!((column(&page, "id"), &page["done"]), (ids.clone(), &json!(true)));
-    let first = &page["data"][1];
+    let first = &page["data"][3];
     assert_eq!((&first["payload"], &first["body_base64"]), (&json!("first"), &json!("Zmlyc3Q=")));
     assert_eq!((&first["source_id"], &first["status_code"]), (&source["id"], &json!(401)));
     assert_eq!(first["headers"], json!({"x-a": "1, 2"}));
     let page = org.get(&format!("{path}?limit=1&order=ascending")).await.ok(200);
-    assert_eq!((column(&page, "id"), &page["done"]), (vec![ids[1].clone()], &json!(false)));
+    assert_eq!((column(&page, "id"), &page["done"]), (vec![ids[3].clone()], &json!(false)));
     assert_eq!(server.org().get(&path).await.error(), (404, "not_found".into()));
+    let replay = |id: &str| format!("{path}/{id}/replay");
+    let again = async |id: &str| org.post(&replay(id), Value::Null).await;
+    assert_eq!(again(&ids[1]).await.ok(202), json!({}));
+    assert_eq!(again(&ids[0]).await.error(), (400, "unusable".into()));
+    assert_eq!(again(&ids[2]).await.error(), (400, "not_genuine".into()));
+    let unknown = org.post(&replay("log_1srOrx2ZWZBpBUvZwXKQmoEYga2"), Value::Null).await;
+    assert_eq!(unknown.error(), (404, "not_found".into()));
+    let others = server.org().post(&replay(&ids[0]), Value::Null).await;
+    assert_eq!(others.error(), (404, "not_found".into()));
 }

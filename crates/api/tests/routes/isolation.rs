@@ -1,10 +1,14 @@
 //! Tenants are apart: every route, with every token that does not belong there. The routes come from
 //! the description, so that a new one is tested too.
 
+use bytes::Bytes;
+use domain::id::RejectedId;
 use serde_json::{Value, json};
+use store::rejected::RejectedRequest;
 
 use crate::{
     contract::operations,
+    ingest::token,
     support::{Client, Server, succeeded, whole},
 };
 
@@ -17,6 +21,30 @@ pub struct World {
     task: String,
     source: String,
     source_endpoint: String,
+    refused: String,
+}
+
+/// A request that a source refused, and would take now.
+async fn refused(server: &Server, source: &Value) -> String {
+    let inbound = token(&source["ingestUrl"]);
+    let now = domain::clock::Clock::now(&*server.clock);
+    let id = RejectedId::generate(now, &*server.entropy);
+    let request = RejectedRequest {
+        org: inbound.org,
+        app: inbound.app,
+        id,
+        at: now,
+        status: 401,
+        reason: String::new(),
+        method: "POST".into(),
+        url: String::new(),
+        headers: Vec::new(),
+        body: Bytes::from_static(b"genuine"),
+        body_bytes: 7,
+        expires_at: now.plus(std::time::Duration::from_secs(3_600)),
+    };
+    server.store.keep_rejected(vec![request]).await.expect("kept");
+    id.to_string()
 }
 
 impl World {
@@ -39,18 +67,19 @@ impl World {
         let task = task["id"].as_str().expect("id").to_owned();
         let body = json!({"name": "Received", "type": "generic-webhook"});
         let source = org.post("/ingest/api/v1/source", body).await.ok(201);
+        let refused = refused(server, &source).await;
         let source = source["id"].as_str().expect("id").to_owned();
         let body = json!({"url": "https://example.com/received"});
         let path = format!("/ingest/api/v1/source/{source}/endpoint");
         let source_endpoint = org.post(&path, body).await.ok(201);
         let source_endpoint = source_endpoint["id"].as_str().expect("id").to_owned();
-        Self { app, endpoint, message, attempt, task, source, source_endpoint }
+        Self { app, endpoint, message, attempt, task, source, source_endpoint, refused }
     }
 
     /// What nobody else is told.
-    fn secrets(&self) -> [&str; 7] {
-        let Self { app, endpoint, message, attempt, task, source, source_endpoint } = self;
-        [app, endpoint, message, attempt, task, source, source_endpoint]
+    fn secrets(&self) -> [&str; 8] {
+        let Self { app, endpoint, message, attempt, task, source, source_endpoint, refused } = self;
+        [app, endpoint, message, attempt, task, source, source_endpoint, refused]
     }
 
     pub fn path(&self, template: &str) -> String {
@@ -66,6 +95,7 @@ impl World {
             .replace("{attempt_id}", &self.attempt)
             .replace("{event_type_name}", "known")
             .replace("{task_id}", &self.task)
+            .replace("{log_id}", &self.refused)
     }
 }
 

@@ -18,18 +18,34 @@ use domain::{
     entropy::SeededEntropy,
     id::{ApplicationId, AttemptId, EndpointId, MessageId, OrganizationId},
 };
-use hookwright_api::{self as api, ApiOptions, ApiState, JwtAlgorithm, Keys, auth};
+use hookwright_api::{
+    self as api, ApiOptions, ApiState, JudgeAgain, JwtAlgorithm, Keys, NotTaken, auth,
+};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use publish::{Catalogues, Handover, Hot, PublishOptions, Publisher};
 use serde_json::Value;
-use store::{Store, deliveries::Settle, vault::Vault};
+use store::{Store, deliveries::Settle, rejected::RejectedRequest, vault::Vault};
 use store_memory::MemoryStore;
 use store_postgres::{Ports, PostgresOptions, PostgresStore};
 use tower::ServiceExt;
 
 pub const SECRET: &[u8] = b"a secret for tests, and nothing else";
+/// Takes what is `genuine` by its body.
+struct JudgesByBody;
+
+#[async_trait::async_trait]
+impl JudgeAgain for JudgesByBody {
+    async fn judge_again(&self, request: &RejectedRequest) -> Result<(), NotTaken> {
+        match &request.body[..] {
+            b"genuine" => Ok(()),
+            b"" => Err(NotTaken::Unusable("nothing of it was kept".into())),
+            _ => Err(NotTaken::NotGenuine("no signature matches".into())),
+        }
+    }
+}
+
 pub const START: Timestamp = Timestamp::from_secs(1_790_000_000);
 pub const DAY: Duration = Duration::from_secs(86_400);
 
@@ -169,6 +185,7 @@ impl Server {
             PublishOptions { payload_retention: 90 * DAY, max_pending: None },
         ));
         let mut options = ApiOptions::new(keys());
+        options.judge = Some(Arc::new(JudgesByBody));
         change(&mut options);
         let state =
             ApiState::new(store.clone(), publisher, clock.clone(), entropy.clone(), options)
