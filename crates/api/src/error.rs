@@ -48,6 +48,18 @@ impl Faults {
         self.0.push(Fault::new(&["body", field], msg));
     }
 
+    /// Notes a fault.
+    pub fn push(&mut self, fault: Fault) {
+        self.0.push(fault);
+    }
+
+    /// Notes what is wrong with a body that is part of this one, under `field`.
+    pub fn part(&mut self, field: &'static str, result: Result<(), ApiError>) {
+        if let Err(ApiError::Invalid(faults)) = result.map_err(|error| error.within(field)) {
+            self.0.extend(faults);
+        }
+    }
+
     /// The value, or a note of what is wrong with it.
     pub fn check<T, E: ToString>(
         &mut self,
@@ -88,7 +100,7 @@ pub enum ApiError {
         /// For programs.
         code: &'static str,
         /// For people.
-        detail: &'static str,
+        detail: Cow<'static, str>,
     },
     /// 413: the body is over the limit.
     TooLarge,
@@ -130,11 +142,16 @@ impl ApiError {
     pub const REVOKED: Self = Self::Unauthorized("Invalid token (revoked).");
     /// 409 for most things.
     pub const CONFLICT: Self =
-        Self::Conflict { code: "conflict", detail: "A conflict has occurred" };
+        Self::Conflict { code: "conflict", detail: Cow::Borrowed("A conflict has occurred") };
 
     /// 400 of a value that is not even of the right type.
     pub fn generic(detail: impl Into<String>) -> Self {
         Self::BadRequest { code: "generic_error", detail: detail.into() }
+    }
+
+    /// 409, and why.
+    pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::Conflict { code: "conflict", detail: detail.into() }
     }
 
     /// 422 of a single value.

@@ -204,6 +204,23 @@ paths! {
         /// The event type's name.
         event_type_name,
     }
+    /// A source.
+    SourcePath {
+        /// The source's id or uid.
+        source_id,
+    }
+    /// An endpoint of a source.
+    SourceEndpointPath {
+        /// The source's id or uid.
+        source_id,
+        /// The endpoint's id or uid.
+        endpoint_id,
+    }
+    /// A provider.
+    ProviderPath {
+        /// The provider's id, or another name of it.
+        provider_id,
+    }
     /// A background task.
     TaskPath {
         /// The task's id.

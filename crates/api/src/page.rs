@@ -6,7 +6,7 @@ use domain::{
     application::Application,
     attempt::Attempt,
     endpoint::Endpoint,
-    id::{ApplicationId, AttemptId, EndpointId, Id, MessageId, TaskId},
+    id::{ApplicationId, AttemptId, EndpointId, Id, MessageId, RejectedId, TaskId},
     message::Message,
     page::{Cursor, DEFAULT_PAGE, MAX_PAGE, Order, Page, PageRequest},
     task::Task,
@@ -15,6 +15,7 @@ use serde::Serialize;
 use store::{
     StoreError,
     history::{EndpointMessage, MOST_PAGE_BYTES, MessageEndpoint},
+    rejected::RejectedRequest,
 };
 use utoipa::ToSchema;
 
@@ -81,6 +82,15 @@ pub struct OrderedQuery<K> {
 }
 
 impl<K> OrderedQuery<K> {
+    /// The same with iterators that are read as something else.
+    pub fn map<L>(self, key: impl Fn(K) -> L) -> OrderedQuery<L> {
+        let cursor = self.page.cursor.map(|cursor| match cursor {
+            Cursor::After(at) => Cursor::After(key(at)),
+            Cursor::Before(at) => Cursor::Before(key(at)),
+        });
+        OrderedQuery { page: PageQuery { limit: self.page.limit, cursor }, order: self.order }
+    }
+
     /// What the store is asked.
     pub fn ordered(self, default: Order) -> PageRequest<K> {
         self.page.fixed(self.order.unwrap_or(default))
@@ -194,6 +204,7 @@ listed! {
     Message: MessageId, |item| item.id, body_bytes;
     EndpointMessage: MessageId, |item| item.message.id, |item| body_bytes(&item.message);
     MessageEndpoint: EndpointId, |item| item.endpoint, |_| 0;
+    RejectedRequest: RejectedId, |item| item.id, |item| item.body.len();
     Attempt: AttemptId, |item| item.id, |item| item.outcome.response.len();
 }
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use crate::row::{Ack, KeySource, Row, RowError, Rule, Rules};
+use crate::row::{Ack, Challenge, KeySource, Row, RowError, Rule, Rules};
 
 /// A custom provider's JSON is no longer than this, in bytes.
 const LONGEST_CUSTOM: usize = 16 * 1024;
@@ -27,8 +27,14 @@ impl Provider {
         let mut reader = serde_json::Deserializer::from_str(json);
         let row: Row = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
             let path = e.path().to_string();
-            let field = if matches!(path.as_str(), "." | "?") { String::new() } else { path };
-            RowError::new(&field, "", e.inner().to_string())
+            let why = e.inner().to_string();
+            let missing = why.strip_prefix("missing field `").and_then(|m| m.split('`').next());
+            let field = match missing {
+                Some(missing) => missing,
+                None if matches!(path.as_str(), "." | "?") => "",
+                None => &path,
+            };
+            RowError::new(field, "", why.as_str())
         })?;
         reader.end().map_err(|e| RowError::new("", "", e.to_string()))?;
         if row.scheme == crate::row::Scheme::Code {
@@ -91,6 +97,22 @@ impl Provider {
             Rule::Open => false,
             Rule::Code { code, .. } => !matches!(code, Code::AwsSns | Code::PayPal | Code::AdobeIo),
         }
+    }
+
+    /// Whether the sender itself gives the secret, in a question before its first event (see
+    /// [`Effect::StoreSecret`](crate::Effect::StoreSecret)): a source may begin without one.
+    pub fn sends_secret(&self) -> bool {
+        match &self.rules.challenge {
+            Some(Challenge::NotionVerificationToken) => true,
+            Some(Challenge::HeaderEcho(name)) => name.eq_ignore_ascii_case("x-hook-secret"),
+            _ => false,
+        }
+    }
+
+    /// The same provider with another bound on how far timestamps may be off, in seconds: 1 to 86,400.
+    pub(crate) fn tolerating(&self, seconds: u32) -> Result<Self, RowError> {
+        let row = Row { tolerance_s: Some(seconds), ..self.written.clone() };
+        Self::build(row, &self.settings)
     }
 
     /// The answer to an event that was taken in.

@@ -18,7 +18,7 @@ const svix = new Svix(token, { serverUrl });
 const receiver = new Receiver();
 const eventType = `invoice.paid.js${process.pid}`;
 const payload = { invoice: "in_42", amount: 4200, note: "naïve ☃" };
-let app, endpoint, secret, message;
+let app, endpoint, secret, message, source;
 
 // Both libraries must accept the arrival under the secret (they throw if it is not genuine), and see
 // the payload that was sent. Svix's returns nothing since 2.0.
@@ -157,6 +157,48 @@ await step("fail, then recover", async () => {
   assert.match(task.id, /^qtask_/);
   const arrival = verified(await receiver.next("the recovered message"), secret);
   assert.equal(arrival.headers["webhook-id"], failing.id);
+});
+
+await step("a source and its URL", async () => {
+  const uid = `source-js-${process.pid}`;
+  const config = { secret: "whsec_a_secret" };
+  source = await svix.ingest.source.create({ name: "Stripe", uid, type: "stripe", config });
+  assert.match(source.id, /^src_/);
+  assert.match(source.ingestUrl, /\/in\/.+/);
+  assert.equal((await svix.ingest.source.get(uid)).id, source.id);
+  const listed = await svix.ingest.source.list({ limit: 250 });
+  assert(listed.data.some((s) => s.id === source.id));
+  const schedule = { schedule: "0 6 * * *", payload: "{}" };
+  const put = { name: "Daily", uid, type: "cron", config: schedule };
+  assert.equal((await svix.ingest.source.upsert(uid, put)).config.schedule, "0 6 * * *");
+  await svix.ingest.source.upsert(uid, { name: "Stripe", uid, type: "stripe", config });
+  const { ingestUrl } = await svix.ingest.source.rotateToken(source.id);
+  assert.notEqual(ingestUrl, source.ingestUrl);
+  // What 1.x calls `dashboard` is part of `authentication` since 2.0.
+  const { dashboard, authentication } = svix.ingest;
+  const access = dashboard
+    ? await svix.ingest.dashboard(source.id, { readOnly: true })
+    : await authentication.consumerPortalAccess(source.id, { readOnly: true });
+  assert(access.url.includes("#key=") && access.token);
+});
+
+await step("endpoints of a source", async () => {
+  const api = svix.ingest.endpoint;
+  const made = await api.create(source.id, { url: receiver.url, uid: "mine" });
+  assert.equal((await api.get(source.id, "mine")).id, made.id);
+  assert.deepEqual((await api.list(source.id)).data.map((e) => e.id), [made.id]);
+  const put = { url: receiver.url, uid: "mine", description: "changed" };
+  assert.equal((await api.upsert(source.id, made.id, put)).description, "changed");
+  const { key } = await api.getSecret(source.id, made.id);
+  await api.rotateSecret(source.id, made.id, {});
+  assert.notEqual((await api.getSecret(source.id, made.id)).key, key);
+  const set = api.setHeaders ? "setHeaders" : "updateHeaders";
+  await api[set](source.id, made.id, { headers: { "x-a": "b" } });
+  assert.deepEqual((await api.getHeaders(source.id, made.id)).headers, { "x-a": "b" });
+  await api.delete(source.id, made.id);
+  await assert.rejects(api.get(source.id, made.id), (e) => e.code === 404);
+  await svix.ingest.source.delete(source.id);
+  await assert.rejects(svix.ingest.source.get(source.id), (e) => e.code === 404);
 });
 
 await step("errors are the client's own", async () => {

@@ -16,16 +16,24 @@ from standardwebhooks import Webhook as StandardWebhook
 from svix import webhooks as svix_webhooks
 from svix.api import (
     ApplicationIn,
+    CronConfig,
     EndpointIn,
     EndpointSecretRotateIn,
     EventTypeIn,
     EventTypeListOptions,
+    IngestEndpointHeadersIn,
+    IngestEndpointIn,
+    IngestEndpointSecretIn,
+    IngestEndpointUpsertIn,
+    IngestSourceConsumerPortalAccessIn,
+    IngestSourceIn,
     MessageAttemptListAttemptedMessagesOptions,
     MessageAttemptListByMsgOptions,
     MessageCreateOptions,
     MessageIn,
     MessageStatus,
     RecoverIn,
+    StripeConfig,
     Svix,
     SvixOptions,
 )
@@ -178,6 +186,43 @@ class Life:
         arrival = verified(receiver.next("the recovered message"), self.secret)
         assert arrival.headers["webhook-id"] == failing.id
 
+    def a_source_and_its_url(self) -> None:
+        api = svix.ingest.source
+        uid = f"source-py-{os.getpid()}"
+        config = StripeConfig(secret="whsec_a_secret")
+        stripe = IngestSourceIn(name="Stripe", uid=uid, type="stripe", config=config)
+        self.source = api.create(stripe)
+        assert self.source.id.startswith("src_")
+        assert "/in/" in self.source.ingest_url
+        assert api.get(uid).id == self.source.id
+        listed = api.list().data
+        assert any(source.id == self.source.id for source in listed)
+        schedule = CronConfig(schedule="0 6 * * *", payload="{}")
+        daily = IngestSourceIn(name="Daily", uid=uid, type="cron", config=schedule)
+        assert api.upsert(uid, daily).config.schedule == "0 6 * * *"
+        api.upsert(uid, stripe)
+        assert api.rotate_token(self.source.id).ingest_url != self.source.ingest_url
+        read_only = IngestSourceConsumerPortalAccessIn(read_only=True)
+        access = svix.ingest.authentication.consumer_portal_access(self.source.id, read_only)
+        assert "#key=" in access.url and access.token
+
+    def endpoints_of_a_source(self) -> None:
+        api, source = svix.ingest.endpoint, self.source.id
+        made = api.create(source, IngestEndpointIn(url=receiver.url, uid="mine"))
+        assert api.get(source, "mine").id == made.id
+        assert [endpoint.id for endpoint in api.list(source).data] == [made.id]
+        put = IngestEndpointUpsertIn(url=receiver.url, uid="mine", description="changed")
+        assert api.upsert(source, made.id, put).description == "changed"
+        key = api.get_secret(source, made.id).key
+        api.rotate_secret(source, made.id, IngestEndpointSecretIn())
+        assert api.get_secret(source, made.id).key != key
+        api.set_headers(source, made.id, IngestEndpointHeadersIn(headers={"x-a": "b"}))
+        assert api.get_headers(source, made.id).headers == {"x-a": "b"}
+        api.delete(source, made.id)
+        fails(404, HttpError, lambda: api.get(source, made.id))
+        svix.ingest.source.delete(source)
+        fails(404, HttpError, lambda: svix.ingest.source.get(source))
+
     def errors_are_the_clients_own(self) -> None:
         fails(404, HttpError, lambda: svix.application.get("app_nobody"))
         bad = EndpointIn(url="ftp://example.com")
@@ -200,6 +245,8 @@ STEPS = [
     Life.rotate_the_secret_old_and_new_verify,
     Life.resend,
     Life.fail_then_recover,
+    Life.a_source_and_its_url,
+    Life.endpoints_of_a_source,
     Life.errors_are_the_clients_own,
     Life.delete,
 ]

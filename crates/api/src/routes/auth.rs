@@ -91,6 +91,11 @@ pub struct AppPortalAccessOut {
 }
 
 impl AppPortalAccessIn {
+    /// For a portal that has no more to say.
+    pub(crate) fn brief(expiry: Option<u64>, read_only: Option<bool>) -> Self {
+        Self { expiry, read_only, ..Self::default() }
+    }
+
     fn check(&self) -> Result<(), ApiError> {
         let mut faults = Faults::default();
         if self.expiry.is_some_and(|secs| !EXPIRY_SECS.contains(&secs)) {
@@ -110,7 +115,8 @@ fn is_session(id: &str) -> bool {
     (1..=64).contains(&id.chars().count())
 }
 
-async fn portal_access(
+/// Makes a token of an application, and the URL that opens the portal with it.
+pub(crate) async fn portal_access(
     state: &ApiState,
     caller: &Caller,
     app: &Ref<ApplicationId>,

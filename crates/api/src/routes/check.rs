@@ -7,7 +7,12 @@ use domain::{
     name::InvalidName,
 };
 
-use crate::{body::Patch, error::Faults};
+use providers::source::ConfigError;
+
+use crate::{
+    body::Patch,
+    error::{Fault, Faults},
+};
 
 /// Text for people holds no control characters below a tab.
 pub fn text(faults: &mut Faults, field: &'static str, value: &str) {
@@ -65,4 +70,13 @@ where
         }
     }
     Some(checked)
+}
+
+/// What is wrong with a source's type or configuration, where it stands in the body.
+pub fn config_fault(error: ConfigError) -> Fault {
+    let ConfigError { field, why } = error;
+    let Some(field) = field else { return Fault::new(&["body", "type"], why) };
+    let mut fault = Fault::new(&["body", "config"], why);
+    fault.loc.extend((!field.is_empty()).then(|| field.into()));
+    fault
 }

@@ -10,7 +10,9 @@ pub mod endpoint;
 pub mod environment;
 pub mod event_type;
 pub mod health;
+pub mod ingest;
 pub mod message;
+pub mod provider;
 
 use std::time::Duration;
 
@@ -43,11 +45,13 @@ pub(crate) fn operations(
         .merge(event_type::router())
         .merge(environment::router())
         .merge(attempt::router())
-        .merge(auth::router());
+        .merge(auth::router())
+        .merge(ingest::router());
     OpenApiRouter::with_openapi(openapi::frame())
         .merge(wrap(writes))
         .merge(message::router())
         .merge(background_task::router())
+        .merge(provider::router())
         .merge(health::router())
 }
 

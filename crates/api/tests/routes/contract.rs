@@ -51,8 +51,32 @@ const SVIX: [(&str, &str); 43] = [
     ("HEAD", "/health/ping"),
 ];
 
+/// The operations of Svix's hosted service for sources.
+const INGEST: [(&str, &str); 20] = [
+    ("GET", "/source"),
+    ("POST", "/source"),
+    ("GET", "/source/{source_id}"),
+    ("PUT", "/source/{source_id}"),
+    ("PATCH", "/source/{source_id}"),
+    ("DELETE", "/source/{source_id}"),
+    ("POST", "/source/{source_id}/token/rotate"),
+    ("POST", "/source/{source_id}/dashboard"),
+    ("GET", "/source/{source_id}/endpoint"),
+    ("POST", "/source/{source_id}/endpoint"),
+    ("GET", "/source/{source_id}/endpoint/{endpoint_id}"),
+    ("PUT", "/source/{source_id}/endpoint/{endpoint_id}"),
+    ("DELETE", "/source/{source_id}/endpoint/{endpoint_id}"),
+    ("GET", "/source/{source_id}/endpoint/{endpoint_id}/secret"),
+    ("POST", "/source/{source_id}/endpoint/{endpoint_id}/secret/rotate"),
+    ("GET", "/source/{source_id}/endpoint/{endpoint_id}/headers"),
+    ("PUT", "/source/{source_id}/endpoint/{endpoint_id}/headers"),
+    ("GET", "/source/{source_id}/endpoint/{endpoint_id}/transformation"),
+    ("PATCH", "/source/{source_id}/endpoint/{endpoint_id}/transformation"),
+    ("GET", "/source/{source_id}/log"),
+];
+
 /// What we offer beyond it.
-const OURS: [(&str, &str); 10] = [
+const OURS: [(&str, &str); 13] = [
     ("POST", "/app/{app_id}/msg/batch"),
     ("POST", "/app/{app_id}/msg/precheck/active"),
     ("POST", "/auth/app/{app_id}/expire-all"),
@@ -63,6 +87,9 @@ const OURS: [(&str, &str); 10] = [
     ("PATCH", "/environment/settings"),
     ("GET", "/health/ready"),
     ("HEAD", "/health/ready"),
+    ("GET", "/provider"),
+    ("GET", "/provider/{provider_id}"),
+    ("POST", "/provider/{provider_id}/verify"),
 ];
 
 /// All operations of the description: method, path, operation.
@@ -85,6 +112,11 @@ fn offers_what_it_promises() {
         .iter()
         .chain(&OURS)
         .map(|(method, path)| ((*method).to_owned(), format!("/api/v1{path}")))
+        .chain(
+            INGEST
+                .iter()
+                .map(|(method, path)| ((*method).to_owned(), format!("/ingest/api/v1{path}"))),
+        )
         .collect();
     assert_eq!(offered, promised);
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     contract::operations,
-    support::{Client, Server, succeeded},
+    support::{Client, Server, succeeded, whole},
 };
 
 /// One application with one of everything.
@@ -15,6 +15,8 @@ pub struct World {
     message: String,
     attempt: String,
     task: String,
+    source: String,
+    source_endpoint: String,
 }
 
 impl World {
@@ -35,14 +37,31 @@ impl World {
         let path = format!("/app/{app}/endpoint/{spare}/recover");
         let task = org.post(&path, json!({"since": "2026-09-20T00:00:00Z"})).await.ok(202);
         let task = task["id"].as_str().expect("id").to_owned();
-        Self { app, endpoint, message, attempt, task }
+        let body = json!({"name": "Received", "type": "generic-webhook"});
+        let source = org.post("/ingest/api/v1/source", body).await.ok(201);
+        let source = source["id"].as_str().expect("id").to_owned();
+        let body = json!({"url": "https://example.com/received"});
+        let path = format!("/ingest/api/v1/source/{source}/endpoint");
+        let source_endpoint = org.post(&path, body).await.ok(201);
+        let source_endpoint = source_endpoint["id"].as_str().expect("id").to_owned();
+        Self { app, endpoint, message, attempt, task, source, source_endpoint }
+    }
+
+    /// What nobody else is told.
+    fn secrets(&self) -> [&str; 7] {
+        let Self { app, endpoint, message, attempt, task, source, source_endpoint } = self;
+        [app, endpoint, message, attempt, task, source, source_endpoint]
     }
 
     pub fn path(&self, template: &str) -> String {
+        let endpoint =
+            if template.contains("{source_id}") { &self.source_endpoint } else { &self.endpoint };
         template
             .trim_start_matches("/api/v1")
             .replace("{app_id}", &self.app)
-            .replace("{endpoint_id}", &self.endpoint)
+            .replace("{source_id}", &self.source)
+            .replace("{provider_id}", "github")
+            .replace("{endpoint_id}", endpoint)
             .replace("{msg_id}", &self.message)
             .replace("{attempt_id}", &self.attempt)
             .replace("{event_type_name}", "known")
@@ -56,9 +75,13 @@ pub fn body(method: &str, template: &str) -> Value {
     match (method, path) {
         ("GET" | "HEAD" | "DELETE", _) => Value::Null,
         (_, "/app" | "/app/{app_id}") => json!({"name": "n"}),
-        ("POST" | "PUT", "/app/{app_id}/endpoint" | "/app/{app_id}/endpoint/{endpoint_id}") => {
+        (_, "/ingest/api/v1/source" | "/ingest/api/v1/source/{source_id}") => {
+            json!({"name": "Another", "type": "generic-webhook"})
+        }
+        (_, p) if p.ends_with("/endpoint") || p.ends_with("/endpoint/{endpoint_id}") => {
             json!({"url": "https://example.com/other"})
         }
+        (_, p) if p.ends_with("/verify") => json!({"secrets": ["s"], "request": {"headers": {}}}),
         (_, p) if p.ends_with("/headers") => json!({"headers": {"x-a": "b"}}),
         (_, p) if p.ends_with("/recover") => json!({"since": "2026-09-20T00:00:00Z"}),
         (_, p) if p.ends_with("/send-example") => json!({"eventType": "known"}),
@@ -97,7 +120,7 @@ async fn nobody_without_a_token_gets_in() {
                 assert_eq!(reply.error().1, "authentication_failed");
             }
             // A body that is not even JSON changes nothing.
-            let reply = client.raw(&method, &format!("/api/v1{path}"), "{").await;
+            let reply = client.raw(&method, &whole(&path), "{").await;
             assert_eq!(reply.status, 401, "{method} {path}");
         }
     }
@@ -116,13 +139,18 @@ async fn another_organization_sees_and_changes_nothing() {
         let path = world.path(&template);
         let reply = stranger.call(&method, &path, body(&method, &template)).await;
         let text = String::from_utf8_lossy(&reply.body).into_owned();
-        for secret in [&world.app, &world.endpoint, &world.message, &world.attempt, &world.task] {
-            assert!(!text.contains(secret.as_str()), "{method} {path}: {text}");
+        for secret in world.secrets() {
+            assert!(!text.contains(secret), "{method} {path}: {text}");
         }
         // Routes that name nothing of ours are its own; PUT makes one of its own.
         let own = !template.contains('{')
-            || ["/api/v1/app/{app_id}", "/api/v1/event-type/{event_type_name}"]
-                .contains(&template.as_str());
+            || template.starts_with("/api/v1/provider/")
+            || [
+                "/api/v1/app/{app_id}",
+                "/api/v1/event-type/{event_type_name}",
+                "/ingest/api/v1/source/{source_id}",
+            ]
+            .contains(&template.as_str());
         if !own {
             let status = reply.status.as_u16();
             assert!([403, 404].contains(&status), "{method} {path}: {status} {text}");
@@ -216,6 +244,7 @@ async fn still_whole(org: &Client<'_>, world: &World) {
         "/app/{app_id}",
         "/app/{app_id}/endpoint/{endpoint_id}",
         "/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}",
+        "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}",
     ] {
         org.get(&world.path(path)).await.ok(200);
     }

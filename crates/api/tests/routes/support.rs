@@ -304,6 +304,11 @@ impl Reply {
     }
 }
 
+/// Paths are below `/api/v1`, but for those of sources.
+pub fn whole(path: &str) -> String {
+    if path.starts_with("/ingest/") { path.to_owned() } else { format!("/api/v1{path}") }
+}
+
 impl<'a> Client<'a> {
     pub fn request(&self, method: &str, path: &str) -> http::request::Builder {
         let mut request = Request::builder().method(method).uri(path);
@@ -321,12 +326,11 @@ impl<'a> Client<'a> {
 
     pub async fn call(&self, method: &str, path: &str, body: Value) -> Reply {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        self.raw(method, &format!("/api/v1{path}"), body).await
+        self.raw(method, &whole(path), body).await
     }
 
     pub async fn keyed(&self, key: &str, path: &str, body: Value) -> Reply {
-        let request = self.request("POST", &format!("/api/v1{path}"));
-        let request = request.header("idempotency-key", key);
+        let request = self.request("POST", &whole(path)).header("idempotency-key", key);
         self.server.send(request.body(Body::from(body.to_string())).expect("request")).await
     }
 

@@ -9,11 +9,11 @@ use store::StoreError;
 use crate::{
     contract::operations,
     isolation::{World, body},
-    support::{Client, Reply, Server},
+    support::{Client, Reply, Server, whole},
 };
 
 async fn call(client: &Client<'_>, method: &str, path: &str, body: &Value, key: &str) -> Reply {
-    let request = client.request(method, &format!("/api/v1{path}"));
+    let request = client.request(method, &whole(path));
     let request = if key.is_empty() { request } else { request.header("idempotency-key", key) };
     let body = if body.is_null() { String::new() } else { body.to_string() };
     client.server.send(request.body(body.into()).expect("a request")).await
@@ -27,7 +27,8 @@ async fn every_route_of_a_node_asks_to_come_again() {
     let world = World::new(&server, &org).await;
     let portal = org.portal(&world.app, serde_json::json!({})).await;
     for (method, template, _) in operations() {
-        if template == "/api/v1/health/ping" {
+        // What is built in is known without a store.
+        if template == "/api/v1/health/ping" || template.starts_with("/api/v1/provider") {
             continue;
         }
         let path = world.path(&template);

@@ -54,4 +54,10 @@ pub struct Setting {
     /// What holds when it is not set. Without one it must be set before anything is genuine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
+    /// Whether it is not for everyone's eyes: it is not shown again once it is set.
+    #[serde(default, skip_serializing_if = "super::is_false")]
+    pub hidden: bool,
+    /// Whether it is the secret as well: a source that sets it needs no other.
+    #[serde(default, skip_serializing_if = "super::is_false")]
+    pub secret: bool,
 }

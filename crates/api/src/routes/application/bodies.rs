@@ -142,8 +142,7 @@ impl Checked {
     pub fn application(
         self,
         org: OrganizationId,
-        id: ApplicationId,
-        now: Timestamp,
+        (id, now): (ApplicationId, Timestamp),
     ) -> Application {
         Application {
             org,

@@ -16,8 +16,8 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use self::bodies::{ApplicationIn, ApplicationOut, ApplicationPatch, Checked};
-pub(crate) use self::writes::create_in_line;
-use self::writes::{changed, create, edit, taken};
+use self::writes::not_a_source;
+pub(crate) use self::writes::{create, create_in_line, edit, fresh, remove, taken};
 use crate::{
     auth::{AnyCaller, OrgCaller},
     body,
@@ -90,7 +90,8 @@ async fn create_application(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let checked = body::parse::<ApplicationIn>(&body)?.check()?;
-    let by = match create(&state, &caller.actor(), caller.org, checked).await {
+    let application = checked.application(caller.org, fresh(&state));
+    let by = match create(&state, &caller.actor(), application.clone()).await {
         Ok(app) => {
             return Ok((StatusCode::CREATED, Json(ApplicationOut::from(app))).into_response());
         }
@@ -101,7 +102,7 @@ async fn create_application(
     {
         return Ok(Json(ApplicationOut::from(app)).into_response());
     }
-    Err(taken())
+    Err(taken(&application))
 }
 
 /// Get Application
@@ -136,12 +137,18 @@ async fn upsert(
 ) -> Result<Response, ApiError> {
     let checked = body::parse::<ApplicationIn>(&body)?.check()?;
     let actor = caller.actor();
-    if let Some(app) = edit(&state, &actor, caller.org, &app, |app| checked.replace(app)).await? {
+    let replaced = edit(&state, &actor, caller.org, &app, |app| {
+        not_a_source(app)?;
+        checked.replace(app);
+        Ok(())
+    });
+    if let Some(app) = replaced.await? {
         return Ok(Json(ApplicationOut::from(app)).into_response());
     }
-    match create(&state, &actor, caller.org, checked).await {
+    let application = checked.application(caller.org, fresh(&state));
+    match create(&state, &actor, application.clone()).await {
         Ok(app) => Ok((StatusCode::CREATED, Json(ApplicationOut::from(app))).into_response()),
-        Err(Ok(_)) => Err(taken()),
+        Err(Ok(_)) => Err(taken(&application)),
         Err(Err(error)) => Err(error),
     }
 }
@@ -161,7 +168,12 @@ async fn patch(
 ) -> Result<Json<ApplicationOut>, ApiError> {
     let change = body::parse::<ApplicationPatch>(&body)?.check()?;
     let actor = caller.actor();
-    let app = edit(&state, &actor, caller.org, &app, |app| change.apply(app)).await?;
+    let app = edit(&state, &actor, caller.org, &app, |app| {
+        not_a_source(app)?;
+        change.apply(app);
+        Ok(())
+    });
+    let app = app.await?;
     Ok(Json(app.ok_or(ApiError::NOT_FOUND)?.into()))
 }
 
@@ -178,11 +190,8 @@ async fn delete(
     OrgCaller(caller): OrgCaller,
 ) -> Result<StatusCode, ApiError> {
     let app = state.store.application(caller.org, &app).await?.ok_or(ApiError::NOT_FOUND)?;
-    let now = state.clock.now();
-    let deleted = state.store.delete_application(&caller.actor(), caller.org, app.id, now).await?;
-    deleted.map_err(|_| ApiError::NOT_FOUND)?;
-    changed(&state, &app);
-    Ok(StatusCode::NO_CONTENT)
+    not_a_source(&app)?;
+    remove(&state, &caller.actor(), &app).await
 }
 
 /// See [`crate::routes`].

@@ -2,10 +2,13 @@
 
 use domain::{
     application::Application,
+    clock::Timestamp,
     id::{ApplicationId, OrganizationId},
     name::Ref,
+    source::SourceId,
     token::Actor,
 };
+use http::StatusCode;
 use store::catalog::Refused;
 
 use super::bodies::Checked;
@@ -15,24 +18,36 @@ use crate::{
     state::ApiState,
 };
 
-/// 409.
-pub fn taken() -> ApiError {
-    ApiError::Conflict {
-        code: "conflict",
-        detail: "An application with that id or uid already exists",
+/// 409: of an application, or a source.
+pub fn taken(application: &Application) -> ApiError {
+    ApiError::conflict(match application.source {
+        None => "An application with that id or uid already exists",
+        Some(_) => "A source with that id or uid already exists",
+    })
+}
+
+/// 409 if it is a source's: its own routes change it.
+pub fn not_a_source(application: &Application) -> Result<(), ApiError> {
+    if application.source.is_none() {
+        return Ok(());
     }
+    let source = SourceId(application.id);
+    Err(ApiError::conflict(format!("The application belongs to the source {source}: change that.")))
+}
+
+/// What a new application is called by us, and when it is made.
+pub fn fresh(state: &ApiState) -> (ApplicationId, Timestamp) {
+    let now = state.clock.now();
+    (ApplicationId::generate(now, &*state.entropy), now)
 }
 
 /// Makes an application; `Err(Ok(id))` if its uid is taken by that one.
 pub async fn create(
     state: &ApiState,
     actor: &Actor,
-    org: OrganizationId,
-    checked: Checked,
+    application: Application,
 ) -> Result<Application, Result<ApplicationId, ApiError>> {
-    let now = state.clock.now();
-    let id = ApplicationId::generate(now, &*state.entropy);
-    let application = checked.application(org, id, now);
+    let (org, id) = (application.org, application.id);
     let created = state.store.create_application(actor, application.clone()).await;
     // That there is none of this uid is remembered, perhaps, and is not so any more: whoever took the
     // uid may not have come to say so, and what failed may have been done.
@@ -80,7 +95,7 @@ pub async fn create_in_line(
             return Err(mismatch("application_uid_mismatch", msg));
         }
     }
-    match create(state, actor, org, checked).await {
+    match create(state, actor, checked.application(org, fresh(state))).await {
         // Somebody else was first: fine.
         Ok(_) | Err(Ok(_)) => Ok(()),
         Err(Err(error)) => Err(error),
@@ -99,14 +114,14 @@ pub async fn edit(
     actor: &Actor,
     org: OrganizationId,
     app: &Ref<ApplicationId>,
-    change: impl Fn(&mut Application),
+    mut change: impl FnMut(&mut Application) -> Result<(), ApiError>,
 ) -> Result<Option<Application>, ApiError> {
     for _ in 0..MAX_EDITS {
         let Some(mut application) = state.store.application(org, app).await? else {
             return Ok(None);
         };
         let expected = application.updated_at;
-        change(&mut application);
+        change(&mut application)?;
         application.updated_at = state.now_after(expected);
         match state.store.update_application(actor, application.clone(), expected).await? {
             Ok(()) => {
@@ -114,9 +129,21 @@ pub async fn edit(
                 return Ok(Some(application));
             }
             Err(Refused::Stale) => {}
-            Err(Refused::Taken(_)) => return Err(taken()),
+            Err(Refused::Taken(_)) => return Err(taken(&application)),
             Err(Refused::NotFound) => return Ok(None),
         }
     }
     Err(ApiError::Unavailable("The application is being changed by many at once."))
+}
+
+/// Deletes an application.
+pub async fn remove(
+    state: &ApiState,
+    actor: &Actor,
+    app: &Application,
+) -> Result<StatusCode, ApiError> {
+    let deleted = state.store.delete_application(actor, app.org, app.id, state.clock.now()).await?;
+    deleted.map_err(|_| ApiError::NOT_FOUND)?;
+    changed(state, app);
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -19,19 +19,19 @@ use crate::body::{self, Patch};
 #[derive(ToSchema)]
 pub struct EndpointIn {
     #[serde(flatten)]
-    pub(super) update: EndpointUpdate,
+    pub(in crate::routes) update: EndpointUpdate,
     #[serde(flatten)]
-    pub(super) first: EndpointFirst,
+    pub(in crate::routes) first: EndpointFirst,
 }
 
 /// What is said of an endpoint only when it is made: later it has routes of its own.
 #[derive(Deserialize, ToSchema)]
-pub(super) struct EndpointFirst {
+pub(in crate::routes) struct EndpointFirst {
     /// The signing secret: `whsec_` and base64 of 24 to 75 bytes, or `whsk_` and base64 of a 64-byte
     /// Ed25519 key. One is made if none is given.
-    pub(super) secret: Option<String>,
+    pub(in crate::routes) secret: Option<String>,
     /// Sent with every attempt.
-    pub(super) headers: Option<BTreeMap<String, String>>,
+    pub(in crate::routes) headers: Option<BTreeMap<String, String>>,
 }
 
 /// What replaces an endpoint.
@@ -40,39 +40,39 @@ pub(super) struct EndpointFirst {
 pub struct EndpointUpdate {
     /// Where to; `http` or `https`.
     #[schema(min_length = 1, example = "https://example.com/webhook/")]
-    pub(super) url: String,
+    pub(in crate::routes) url: String,
     /// For people.
     #[serde(default)]
-    pub(super) description: String,
+    pub(in crate::routes) description: String,
     /// Deprecated: use `throttleRate`.
     #[schema(minimum = 1, deprecated)]
-    pub(super) rate_limit: Option<u16>,
+    pub(in crate::routes) rate_limit: Option<u16>,
     /// Most attempts per second.
     #[schema(minimum = 1)]
-    pub(super) throttle_rate: Option<u16>,
+    pub(in crate::routes) throttle_rate: Option<u16>,
     /// The caller's own id of it.
     #[schema(min_length = 1, max_length = 256, pattern = "^[a-zA-Z0-9\\-_.]+$")]
-    pub(super) uid: Option<String>,
+    pub(in crate::routes) uid: Option<String>,
     /// Deprecated: kept and echoed.
     #[schema(minimum = 1, deprecated)]
-    pub(super) version: Option<u16>,
+    pub(in crate::routes) version: Option<u16>,
     /// Paused.
     #[serde(default)]
-    pub(super) disabled: bool,
+    pub(in crate::routes) disabled: bool,
     /// Only these event types; `null` is all.
-    pub(super) event_types: Option<Vec<String>>,
+    pub(in crate::routes) event_types: Option<Vec<String>>,
     /// Deprecated: use `eventTypes`.
     #[schema(deprecated)]
-    pub(super) filter_types: Option<Vec<String>>,
+    pub(in crate::routes) filter_types: Option<Vec<String>>,
     /// Only messages with one of these channels; `null` is all.
     #[schema(min_items = 1, max_items = 10)]
-    pub(super) channels: Option<Vec<String>>,
+    pub(in crate::routes) channels: Option<Vec<String>>,
     /// The caller's labels; at most 4,096 bytes as JSON.
     #[serde(default, deserialize_with = "body::null_is_default")]
-    pub(super) metadata: Metadata,
+    pub(in crate::routes) metadata: Metadata,
     /// Waits between tries, like `["5s", "5m"]`; `null`: the event type's, or the server's.
     #[schema(value_type = Option<Vec<String>>)]
-    pub(super) retry_schedule: Option<RetrySchedule>,
+    pub(in crate::routes) retry_schedule: Option<RetrySchedule>,
 }
 
 /// What is changed of an endpoint.

@@ -105,6 +105,26 @@ impl EndpointUpdate {
     }
 }
 
+impl Checked {
+    /// Replaces what an endpoint is made of, but for its URL.
+    pub(super) fn replace(&self, endpoint: &mut Endpoint) {
+        self.replace_common(endpoint);
+        endpoint.version = self.version;
+        endpoint.event_types.clone_from(&self.event_types);
+        endpoint.channels.clone_from(&self.channels);
+        endpoint.retry_schedule.clone_from(&self.retry_schedule);
+    }
+
+    /// The same of what an endpoint of a source has too.
+    pub(in crate::routes) fn replace_common(&self, endpoint: &mut Endpoint) {
+        endpoint.uid.clone_from(&self.uid);
+        endpoint.description.clone_from(&self.description);
+        endpoint.throttle_rate = self.throttle_rate;
+        endpoint.disabled = self.disabled;
+        endpoint.metadata.clone_from(&self.metadata);
+    }
+}
+
 /// A change of an endpoint, checked.
 pub struct Change {
     patch: EndpointPatch,

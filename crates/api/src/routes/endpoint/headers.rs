@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
 use bytes::Bytes;
-use domain::token::Capability;
+use domain::{id::EndpointId, name::Ref, token::Capability};
 use http::{HeaderName, HeaderValue, StatusCode};
+use publish::ApplicationCatalogue;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{EndpointPath, edit};
 use crate::{
-    auth::AnyCaller,
+    auth::{AnyCaller, Caller},
     body,
     error::{ApiError, Faults},
     extract::Path,
@@ -112,12 +113,18 @@ pub fn check(faults: &mut Faults, headers: &BTreeMap<String, String>) {
     }
 }
 
-fn check_header(name: &str, value: &str) -> Result<(), &'static str> {
+/// Whether a header of this name may be sent along.
+pub(in crate::routes) fn check_name(name: &str) -> Result<(), &'static str> {
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "not a header name")?;
     let name = name.as_str();
     if FORBIDDEN.contains(&name) || FORBIDDEN_PREFIXES.iter().any(|p| name.starts_with(p)) {
         return Err("this header is set by the server");
     }
+    Ok(())
+}
+
+fn check_header(name: &str, value: &str) -> Result<(), &'static str> {
+    check_name(name)?;
     if value.len() > MAX_VALUE_BYTES {
         return Err("a value is at most 4096 bytes long");
     }
@@ -138,8 +145,16 @@ async fn get(
     AnyCaller(caller): AnyCaller,
 ) -> Result<Json<EndpointHeadersOut>, ApiError> {
     let app = state.app(&caller, &app, Capability::ViewBase).await?;
+    shown(&app, &endpoint)
+}
+
+/// An endpoint's own headers, as they are shown.
+pub(in crate::routes) fn shown(
+    app: &ApplicationCatalogue,
+    endpoint: &Ref<EndpointId>,
+) -> Result<Json<EndpointHeadersOut>, ApiError> {
     let mut shown = EndpointHeadersOut { headers: BTreeMap::new(), sensitive: Vec::new() };
-    for (name, value) in &state::endpoint(&app, &endpoint)?.headers {
+    for (name, value) in &state::endpoint(app, endpoint)?.headers {
         if SENSITIVE.contains(&name.to_ascii_lowercase().as_str()) {
             shown.sensitive.push(name.clone());
         } else {
@@ -163,11 +178,22 @@ async fn put(
     body: Bytes,
 ) -> Result<StatusCode, ApiError> {
     let app = state.app(&caller, &app, Capability::ManageEndpoint).await?;
-    let EndpointHeadersIn { headers } = body::parse(&body)?;
+    replace(&state, &caller, &app, &endpoint, &body).await
+}
+
+/// Replaces all of an endpoint's own headers with those of the body.
+pub(in crate::routes) async fn replace(
+    state: &ApiState,
+    caller: &Caller,
+    app: &ApplicationCatalogue,
+    endpoint: &Ref<EndpointId>,
+    body: &Bytes,
+) -> Result<StatusCode, ApiError> {
+    let EndpointHeadersIn { headers } = body::parse(body)?;
     let mut faults = Faults::default();
     check(&mut faults, &headers);
     faults.finish()?;
-    let edited = edit(&state, &caller, &app, &endpoint, |endpoint| {
+    let edited = edit(state, caller, app, endpoint, |endpoint| {
         endpoint.headers.clone_from(&headers);
         Ok(())
     });

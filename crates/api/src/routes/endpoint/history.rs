@@ -154,7 +154,7 @@ async fn recover(
     };
     if state.store.create_task(task.clone()).await?.is_some() {
         let detail = "The endpoint is being recovered already; its task is among those that run.";
-        return Err(ApiError::Conflict { code: "conflict", detail });
+        return Err(ApiError::conflict(detail));
     }
     state.publisher.handover().application_changed(endpoint.org, endpoint.app);
     Ok((StatusCode::ACCEPTED, Json(task.into())))

@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use axum::{Json, extract::State};
 use bytes::Bytes;
-use domain::{endpoint::MAX_OLD_SECRETS, signature::SigningSecret, token::Capability};
+use domain::{
+    endpoint::MAX_OLD_SECRETS, id::EndpointId, name::Ref, signature::SigningSecret,
+    token::Capability,
+};
+use publish::ApplicationCatalogue;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{EndpointPath, edit, new_secret};
 use crate::{
-    auth::AnyCaller,
+    auth::{AnyCaller, Caller},
     body,
     error::{ApiError, Faults},
     extract::Path,
@@ -62,7 +66,15 @@ async fn get(
     AnyCaller(caller): AnyCaller,
 ) -> Result<Json<EndpointSecretOut>, ApiError> {
     let app = state.app(&caller, &app, Capability::ViewEndpointSecret).await?;
-    let endpoint = state::endpoint(&app, &endpoint)?;
+    shown(&app, &endpoint)
+}
+
+/// What a receiver verifies with.
+pub(in crate::routes) fn shown(
+    app: &ApplicationCatalogue,
+    endpoint: &Ref<EndpointId>,
+) -> Result<Json<EndpointSecretOut>, ApiError> {
+    let endpoint = state::endpoint(app, endpoint)?;
     let newest = endpoint.secrets.first().ok_or(ApiError::Internal)?;
     Ok(Json(EndpointSecretOut { key: newest.secret.verifying_key().to_string() }))
 }
@@ -82,7 +94,18 @@ async fn rotate(
     body: Bytes,
 ) -> Result<Json<EndpointSecretOut>, ApiError> {
     let app = state.app(&caller, &app, Capability::ManageEndpointSecret).await?;
-    let input: EndpointSecretRotateIn = body::parse(&body)?;
+    replace(&state, &caller, &app, &endpoint, &body).await
+}
+
+/// Puts a new secret in place, as the body of a rotation says.
+pub(in crate::routes) async fn replace(
+    state: &ApiState,
+    caller: &Caller,
+    app: &ApplicationCatalogue,
+    endpoint: &Ref<EndpointId>,
+    body: &Bytes,
+) -> Result<Json<EndpointSecretOut>, ApiError> {
+    let input: EndpointSecretRotateIn = body::parse(body)?;
     let mut faults = Faults::default();
     let key: Option<SigningSecret> = input.key.and_then(|key| faults.check("key", key.parse()));
     let grace = input.grace_period_seconds.unwrap_or(DEFAULT_GRACE_SECS);
@@ -90,8 +113,8 @@ async fn rotate(
         faults.body("gracePeriodSeconds", format!("at most {MAX_GRACE_SECS}"));
     }
     faults.finish()?;
-    let fresh = new_secret(&state, key);
-    let edited = edit(&state, &caller, &app, &endpoint, |endpoint| {
+    let fresh = new_secret(state, key);
+    let edited = edit(state, caller, app, endpoint, |endpoint| {
         let now = state.clock.now();
         endpoint.secrets.retain(|secret| secret.expires_at.is_none_or(|end| end > now));
         let old = endpoint.secrets.iter().filter(|s| s.expires_at.is_some()).count();

@@ -43,7 +43,7 @@ pub(crate) fn is_visible(caller: &Caller, event_type: &EventType) -> bool {
 fn exists() -> ApiError {
     ApiError::Conflict {
         code: "event_type_exists",
-        detail: "An event type with that name already exists",
+        detail: "An event type with that name already exists".into(),
     }
 }
 
