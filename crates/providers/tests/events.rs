@@ -104,7 +104,7 @@ fn a_custom_row_that_is_wrong_says_where() {
     };
     for (json, field, says) in [
         ("{".to_owned(), "", "EOF"),
-        (r#"{"id":"t"}"#.to_owned(), "", "scheme"),
+        (r#"{"id":"t"}"#.to_owned(), "scheme", "missing field"),
         (r#"{"id":"A","scheme":"none"}"#.to_owned(), "id", "a-z"),
         (r#"{"id":"t","scheme":"magic"}"#.to_owned(), "scheme", "magic"),
         (r#"{"id":"t","scheme":"code","code":"adyen"}"#.to_owned(), "scheme", "catalogue"),

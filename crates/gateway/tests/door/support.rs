@@ -92,6 +92,7 @@ impl House {
             Arc::new(NoKeys),
             options,
         );
+        #[expect(clippy::disallowed_methods, reason = "a test has no names for its tasks")]
         tokio::spawn(writing);
         let org = Fixture::new(&*store).org;
         Self { store, catalogues, clock, gateway: Arc::new(gateway), org }

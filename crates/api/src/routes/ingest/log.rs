@@ -97,10 +97,9 @@ async fn list(
 ) -> Result<Json<ListResponse<IngestLogOut>>, ApiError> {
     let app = application_of(&state, &caller, &source).await?;
     let tenant = state::tenant(&app);
-    let list = page::fill(page.ordered(Order::Descending), |page| {
-        state.store.list_rejected(tenant, page)
-    })
-    .await?;
+    let list =
+        page::fill(page.ordered(Order::Descending), |page| state.store.list_rejected(tenant, page))
+            .await?;
     Ok(Json(list.map(IngestLogOut::from)))
 }
 

@@ -26,7 +26,7 @@ const MAX_FORWARDED: usize = 50;
 #[allow(dead_code, reason = "describes domain::source::SourceSettings")]
 pub(super) struct IngestSourceSettings {
     /// It takes nothing: its URL answers 404.
-    #[schema(default = false)]
+    #[schema(value_type = bool, required = false, default = false)]
     disabled: bool,
     /// The URL that the provider was given, where it signs it and this is not how it looks here.
     #[schema(max_length = 2048)]

@@ -53,7 +53,8 @@ impl IngestEndpointTransformationPatch {
         if let Patch::Value(code) = &self.code
             && !TRANSFORMATION_CODE_BYTES.contains(&code.len())
         {
-            let (least, most) = (TRANSFORMATION_CODE_BYTES.start(), TRANSFORMATION_CODE_BYTES.end());
+            let (least, most) =
+                (TRANSFORMATION_CODE_BYTES.start(), TRANSFORMATION_CODE_BYTES.end());
             faults.body("code", format!("must be {least} to {most} bytes long"));
         }
         if let Patch::Value(variables) = &self.variables
