@@ -24,6 +24,8 @@ mod load;
 mod loadgen;
 mod moving;
 mod nodes;
+mod packages;
+mod providers;
 mod receiver;
 mod roll;
 mod sdk;
@@ -54,6 +56,8 @@ enum Command {
     Deploy,
     /// The official clients' full life against the release binary.
     Sdk,
+    /// Requests of providers, signed or judged by their official libraries, against the release binary.
+    Providers,
     /// Throughput, latency, fan-out, isolation, limits: measured against the goals.
     Load(load::Options),
     /// Kills the server under load, again and again, and counts what was lost or doubled.
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         Command::Licences => licences::run(),
         Command::Deploy => deploy::run(),
         Command::Sdk => sdk::run(),
+        Command::Providers => providers::run(),
         Command::Load(options) => load::run(&options),
         Command::Kills(options) => kills::run(&options),
         Command::Soak(options) => soak::run(&options),

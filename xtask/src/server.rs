@@ -134,6 +134,12 @@ impl Server {
         Ok(begun.elapsed())
     }
 
+    /// Tells a program of the tests where this is, in its environment.
+    pub fn told_to<'a>(&self, program: &'a mut Command) -> &'a mut Command {
+        program.env("HOOKWRIGHT_TEST_URL", &self.api.base);
+        program.env("HOOKWRIGHT_TEST_TOKEN", &self.api.token)
+    }
+
     /// The process's id.
     pub fn pid(&self) -> Result<u32> {
         self.child.as_ref().map(Child::id).context("the server is not running")

@@ -4,7 +4,7 @@ use crate::{
     database::Database,
     deploy, failover, kills, licences,
     load::{self, Store::Postgres},
-    moving, nodes, roll, sdk, shell, soak,
+    moving, nodes, providers, roll, sdk, shell, soak,
 };
 use anyhow::{Context, Result};
 use std::time::Instant;
@@ -36,6 +36,8 @@ pub enum Part {
     CodePostgres,
     /// The official clients against the release binary, over both stores.
     Sdk,
+    /// Requests of providers, by their official libraries, against the release binary.
+    Providers,
     /// The measurement campaign, short.
     Load,
     /// The kill campaign, short.
@@ -60,7 +62,7 @@ pub enum Part {
     Move,
 }
 
-const ALL: [Part; 19] = [
+const ALL: [Part; 20] = [
     Part::Format,
     Part::Arrows,
     Part::Licences,
@@ -69,6 +71,7 @@ const ALL: [Part; 19] = [
     Part::Code,
     Part::CodePostgres,
     Part::Sdk,
+    Part::Providers,
     Part::Load,
     Part::Kills,
     Part::Backlog,
@@ -108,6 +111,7 @@ fn one(part: Part) -> Result<()> {
         Part::Code => code(),
         Part::CodePostgres => code_postgres(),
         Part::Sdk => sdk::run(),
+        Part::Providers => providers::run(),
         Part::Load => load::run(&load::Options::default()),
         Part::Kills => {
             kills::run(&kills::Options::default())?;
