@@ -159,7 +159,11 @@ await step("fail, then recover", async () => {
   assert.equal(arrival.headers["webhook-id"], failing.id);
 });
 
+// What 2.x calls `upsert` is `update` in 1.x.
+const replacing = (api) => (api.upsert ?? api.update).bind(api);
+
 await step("a source and its URL", async () => {
+  const upsert = replacing(svix.ingest.source);
   const uid = `source-js-${process.pid}`;
   const config = { secret: "whsec_a_secret" };
   source = await svix.ingest.source.create({ name: "Stripe", uid, type: "stripe", config });
@@ -170,8 +174,8 @@ await step("a source and its URL", async () => {
   assert(listed.data.some((s) => s.id === source.id));
   const schedule = { schedule: "0 6 * * *", payload: "{}" };
   const put = { name: "Daily", uid, type: "cron", config: schedule };
-  assert.equal((await svix.ingest.source.upsert(uid, put)).config.schedule, "0 6 * * *");
-  await svix.ingest.source.upsert(uid, { name: "Stripe", uid, type: "stripe", config });
+  assert.equal((await upsert(uid, put)).config.schedule, "0 6 * * *");
+  await upsert(uid, { name: "Stripe", uid, type: "stripe", config });
   const { ingestUrl } = await svix.ingest.source.rotateToken(source.id);
   assert.notEqual(ingestUrl, source.ingestUrl);
   // What 1.x calls `dashboard` is part of `authentication` since 2.0.
@@ -188,7 +192,7 @@ await step("endpoints of a source", async () => {
   assert.equal((await api.get(source.id, "mine")).id, made.id);
   assert.deepEqual((await api.list(source.id)).data.map((e) => e.id), [made.id]);
   const put = { url: receiver.url, uid: "mine", description: "changed" };
-  assert.equal((await api.upsert(source.id, made.id, put)).description, "changed");
+  assert.equal((await replacing(api)(source.id, made.id, put)).description, "changed");
   const { key } = await api.getSecret(source.id, made.id);
   await api.rotateSecret(source.id, made.id, {});
   assert.notEqual((await api.getSecret(source.id, made.id)).key, key);
