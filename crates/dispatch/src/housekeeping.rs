@@ -125,7 +125,7 @@ impl Engine {
                     }
                 }
                 Err(error) => {
-                    if outage::may_log(now) {
+                    if outage::may_log(self.wall()) {
                         tracing::warn!(%error, "retention was interrupted");
                     }
                     return;

@@ -74,7 +74,7 @@ impl Scheduler {
             match self.look(now).await {
                 Ok(()) => self.look_at = now.plus(LOOK_EVERY),
                 Err(error) => {
-                    if store::outage::may_log(now) {
+                    if store::outage::may_log(self.clock.now()) {
                         tracing::warn!(%error, "cron sources could not be read; trying again");
                     }
                     return AGAIN;
@@ -85,7 +85,7 @@ impl Scheduler {
         let due: Vec<_> = due.into_iter().map(|(key, _)| *key).collect();
         for key in due {
             if let Err(error) = self.make(key, now).await {
-                if store::outage::may_log(now) {
+                if store::outage::may_log(self.clock.now()) {
                     tracing::warn!(%error, app = %key.1, "a cron source's event could not be stored");
                 }
                 return AGAIN;
