@@ -19,6 +19,7 @@ use crate::{
     auth::{Auth, Caller, Keys},
     error::ApiError,
     idempotency::InFlight,
+    listening::{Listening, NoListening},
     observe::RequestMetrics,
     routes::event_type,
 };
@@ -46,6 +47,8 @@ pub struct ApiOptions {
     pub adopt: Option<Adopt>,
     /// Whether this node may take traffic, besides what the store says: what `health/ready` answers.
     pub ready: Ready,
+    /// Hands deliveries to those who listen.
+    pub listening: Arc<dyn Listening>,
 }
 
 /// See [`ApiOptions::adopt`].
@@ -68,6 +71,7 @@ impl ApiOptions {
             idempotency_ttl: Duration::from_secs(12 * 3_600),
             adopt: None,
             ready: Arc::new(|| true),
+            listening: Arc::new(NoListening),
         }
     }
 }
@@ -110,6 +114,8 @@ pub struct Api {
     pub adopt: Option<Adopt>,
     /// See [`ApiOptions`].
     pub ready: Ready,
+    /// See [`ApiOptions`].
+    pub listening: Arc<dyn Listening>,
 }
 
 impl Deref for ApiState {
@@ -151,6 +157,7 @@ impl ApiState {
             idempotency_ttl: options.idempotency_ttl,
             adopt: options.adopt,
             ready: options.ready,
+            listening: options.listening,
         })))
     }
 

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use api::{ApiOptions, ApiState, auth};
-use destinations::http::{HickoryResolver, HttpDestination, HttpOptions, ProxyOptions};
+use destinations::{
+    http::{HickoryResolver, HttpDestination, HttpOptions, ProxyOptions},
+    listen::Listeners,
+};
 use dispatch::{DispatchOptions, Engine, EngineParts, RetentionOptions};
 use domain::{
     breaker::BreakerPolicy, clock::Clock, delivery::Policy, entropy::Entropy, id::OrganizationId,
@@ -20,6 +23,7 @@ use crate::{
     env::{SystemClock, SystemEntropy},
     front::{Front, KeyFetch},
     keys,
+    listening::{Destinations, NodeListening},
 };
 
 /// Applications kept in memory with their endpoints.
@@ -41,6 +45,7 @@ pub struct House {
     state: ApiState,
     backend: Backend,
     destination: Arc<HttpDestination>,
+    listeners: Arc<Listeners>,
     publisher: Arc<Publisher>,
 }
 
@@ -57,6 +62,11 @@ impl House {
             state.watch_revocations(engine.revocations()).await;
         });
         self.engine.start(self.publisher.clone());
+    }
+
+    /// Lets listeners go, so that their connections do not hold up the way down.
+    pub fn end_listening(&self) {
+        self.listeners.close();
     }
 }
 
@@ -87,10 +97,14 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
     let resolver = Arc::new(HickoryResolver::from_system()?);
     let destination =
         Arc::new(HttpDestination::new(http_options(config)?, resolver, clock.clone()));
+    let listeners = Arc::new(Listeners::new(clock.clone(), entropy.clone()));
     let engine = Engine::new(EngineParts {
         store: store.clone(),
         catalogues: catalogues.clone(),
-        destination: destination.clone(),
+        destination: Arc::new(Destinations {
+            http: destination.clone(),
+            listeners: listeners.clone(),
+        }),
         clock: clock.clone(),
         entropy: entropy.clone(),
         options: DispatchOptions {
@@ -124,6 +138,7 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
             let engine = engine.clone();
             Arc::new(move || engine.ready())
         },
+        listening: Arc::new(NodeListening { engine: engine.clone(), listeners: listeners.clone() }),
         ..ApiOptions::new(keys::jwt_keys(config)?)
     };
     let state =
@@ -139,7 +154,7 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
     );
     dispatch::spawn::spawn("gateway.refused", refused);
     let front = Front::new(api::router(state.clone()), Arc::new(gateway));
-    Ok(House { engine, front, state, backend, destination, publisher })
+    Ok(House { engine, front, state, backend, destination, listeners, publisher })
 }
 
 /// Where the API, the portal and the inbound URLs are reached, without a slash at the end.

@@ -76,7 +76,9 @@ const INGEST: [(&str, &str); 20] = [
 ];
 
 /// What we offer beyond it.
-const OURS: [(&str, &str); 13] = [
+const OURS: [(&str, &str); 15] = [
+    ("GET", "/app/{app_id}/endpoint/{endpoint_id}/listen"),
+    ("POST", "/app/{app_id}/endpoint/{endpoint_id}/listen/{delivery_id}"),
     ("POST", "/app/{app_id}/msg/batch"),
     ("POST", "/app/{app_id}/msg/precheck/active"),
     ("POST", "/auth/app/{app_id}/expire-all"),
