@@ -43,7 +43,8 @@ async fn deliveries_come_a_line_each_and_are_acknowledged() {
     assert_eq!(reply.headers["content-type"], "application/x-ndjson");
     let text = String::from_utf8(reply.body.into()).expect("text");
     let lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON"));
-    let (beats, deliveries): (Vec<Value>, Vec<_>) = lines.partition(|line| line["id"].is_null());
+    let (beats, deliveries): (Vec<_>, Vec<_>) =
+        lines.partition(|line: &Value| line["id"].is_null());
     assert!(beats.iter().all(|beat| *beat == json!({"heartbeat": true})), "{beats:?}");
     let line = |body: &str| {
         json!({

@@ -48,6 +48,7 @@ pub struct ListenedOut {
     /// What the delivery is acknowledged by.
     id: String,
     /// The headers of the request.
+    #[schema(value_type = BTreeMap<String, String>)]
     headers: BTreeMap<Arc<str>, String>,
     /// Its body, in Base64.
     body_base64: String,
