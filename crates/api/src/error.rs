@@ -110,6 +110,8 @@ pub enum ApiError {
     OverQuota,
     /// 503: not at the moment; nothing of it was done, or it is unknown.
     Unavailable(&'static str),
+    /// 503: another node does this; which one may be another one soon.
+    NotHere,
     /// 500: our fault. What it was stands in the log.
     Internal,
 }
@@ -184,7 +186,7 @@ impl ApiError {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::OverQuota => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) | Self::NotHere => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -210,6 +212,7 @@ impl ApiError {
                 ("rate_limit", "The application has too many pending deliveries; try again later.")
             }
             Self::Unavailable(detail) => ("unavailable", detail),
+            Self::NotHere => ("not_here", "Another node delivers to this endpoint; connect again."),
             Self::Internal => ("internal", "An internal error has occurred; it was logged."),
         }
     }
@@ -229,7 +232,7 @@ impl IntoResponse for ApiError {
         };
         let headers = response.headers_mut();
         match self {
-            Self::OverQuota | Self::Unavailable(_) => {
+            Self::OverQuota | Self::Unavailable(_) | Self::NotHere => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECS.into());
             }
             Self::Unauthorized(_) => {

@@ -11,6 +11,7 @@ pub mod edge;
 pub mod error;
 pub mod extract;
 pub mod idempotency;
+pub mod listening;
 pub mod observe;
 pub mod openapi;
 pub mod page;
@@ -20,6 +21,7 @@ mod trace;
 
 pub use auth::{Auth, JwtAlgorithm, Keys};
 pub use error::ApiError;
+pub use listening::{Deliveries, Handed, Listening};
 pub use openapi::openapi_json;
 pub use routes::{Api, router};
 pub use state::{Adopt, ApiOptions, ApiState, JudgeAgain, NotTaken, Ready};

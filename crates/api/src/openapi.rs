@@ -174,6 +174,15 @@ paths! {
         /// The endpoint's id or uid.
         endpoint_id,
     }
+    /// A delivery that was listened to.
+    ListenedPath {
+        /// The application's id or uid.
+        app_id,
+        /// The endpoint's id or uid.
+        endpoint_id,
+        /// The delivery's `id`.
+        delivery_id,
+    }
     /// A message.
     MessagePath {
         /// The application's id or uid.

@@ -20,6 +20,7 @@ use crate::{
     auth::{Auth, Caller, Keys},
     error::ApiError,
     idempotency::InFlight,
+    listening::{Listening, NoListening},
     observe::RequestMetrics,
     routes::event_type,
 };
@@ -47,6 +48,8 @@ pub struct ApiOptions {
     pub adopt: Option<Adopt>,
     /// Whether this node may take traffic, besides what the store says: what `health/ready` answers.
     pub ready: Ready,
+    /// Hands deliveries to those who listen.
+    pub listening: Arc<dyn Listening>,
     /// Judges again what a source has refused; without it that is answered 503.
     pub judge: Option<Arc<dyn JudgeAgain>>,
 }
@@ -90,6 +93,7 @@ impl ApiOptions {
             adopt: None,
             ready: Arc::new(|| true),
             judge: None,
+            listening: Arc::new(NoListening),
         }
     }
 }
@@ -134,6 +138,8 @@ pub struct Api {
     pub ready: Ready,
     /// See [`ApiOptions`].
     pub judge: Option<Arc<dyn JudgeAgain>>,
+    /// See [`ApiOptions`].
+    pub listening: Arc<dyn Listening>,
 }
 
 impl Deref for ApiState {
@@ -176,6 +182,7 @@ impl ApiState {
             adopt: options.adopt,
             ready: options.ready,
             judge: options.judge,
+            listening: options.listening,
         })))
     }
 

@@ -7,6 +7,16 @@ use url::Url;
 
 use crate::{attempt::Outcome, endpoint::shown_url, id::ApplicationId};
 
+/// The host of URLs that lead to whoever listens (see [`leads_to_listener`]). Reserved by RFC 6761: a
+/// name under `.invalid` never resolves, so nothing else can be meant by it.
+pub const LISTENER_HOST: &str = "listen.hookwright.invalid";
+
+/// Whether what is sent to this URL is not dialled, but handed to a listener: somebody who came to us over
+/// a connection of their own. The path of the URL tells listeners of an application apart.
+pub fn leads_to_listener(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| host.trim_end_matches('.') == LISTENER_HOST)
+}
+
 /// One exchange to carry out.
 #[derive(Clone)]
 pub struct Request {
@@ -45,6 +55,19 @@ pub trait Destination: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_host_alone_tells_listeners() {
+        for (url, listener) in [
+            ("https://listen.hookwright.invalid/x", true),
+            ("http://me@LISTEN.hookwright.invalid.:81/x?y", true),
+            ("https://example.com/listen.hookwright.invalid", false),
+            ("https://listen.hookwright.invalid.example.com/", false),
+            ("https://a.listen.hookwright.invalid/", false),
+        ] {
+            assert_eq!(leads_to_listener(&url.parse().expect(url)), listener, "{url}");
+        }
+    }
 
     #[test]
     fn what_is_secret_is_not_shown() {

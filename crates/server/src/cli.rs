@@ -88,6 +88,7 @@ fn command() -> Command {
                 .about("Ask a running server whether it is well")
                 .arg(Arg::new("url").value_name("URL").help("Where it is [as configured]")),
         )
+        .subcommand(commands::listen::command())
         .subcommand(commands::providers::command())
         .subcommand(commands::verify::command())
 }
@@ -119,6 +120,10 @@ pub fn run() -> anyhow::Result<ExitCode> {
     match name {
         "providers" => {
             return commands::providers::run(arguments, || Ok(sources(arguments)?.config()?));
+        }
+        "listen" => {
+            let config = sources(arguments)?.config()?;
+            return commands::listen::run(arguments, &config);
         }
         "verify" => return Ok(commands::verify::run(arguments)),
         _ => {}

@@ -11,6 +11,7 @@ mod front;
 mod http;
 mod inbox;
 mod keys;
+mod listening;
 mod private_file;
 mod serve;
 mod telemetry;

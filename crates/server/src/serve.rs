@@ -64,6 +64,10 @@ pub async fn run(
     telemetry.serve_metrics().await?;
     house.start(config);
     tracing::info!(listen = %config.listen, data = %config.data_dir.display(), "ready");
+    let stop = async {
+        stop.await;
+        house.end_listening();
+    };
     http::serve(listener, house.front.clone(), config.api_connections, stop).await;
     let left = house.engine.stop().await;
     if left > 0 {

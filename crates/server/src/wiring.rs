@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use api::{ApiOptions, ApiState, auth};
-use destinations::http::{HickoryResolver, HttpDestination, HttpOptions, ProxyOptions};
+use destinations::{
+    http::{HickoryResolver, HttpDestination, HttpOptions, ProxyOptions},
+    listen::Listeners,
+};
 use dispatch::{DispatchOptions, Engine, EngineParts, RetentionOptions};
 use domain::{
     breaker::BreakerPolicy, clock::Clock, delivery::Policy, entropy::Entropy, id::OrganizationId,
@@ -21,6 +24,7 @@ use crate::{
     env::{SystemClock, SystemEntropy},
     front::{Front, Judge, KeyFetch},
     keys,
+    listening::{Destinations, NodeListening},
 };
 
 /// Applications kept in memory with their endpoints.
@@ -44,6 +48,7 @@ pub struct House {
     state: ApiState,
     backend: Backend,
     destination: Arc<HttpDestination>,
+    listeners: Arc<Listeners>,
     publisher: Arc<Publisher>,
 }
 
@@ -63,6 +68,11 @@ impl House {
         if let Some(scheduler) = self.scheduler.lock().take() {
             dispatch::spawn::spawn("gateway.cron", scheduler.run());
         }
+    }
+
+    /// Lets listeners go, so that their connections do not hold up the way down.
+    pub fn end_listening(&self) {
+        self.listeners.close();
     }
 }
 
@@ -93,10 +103,14 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
     let resolver = Arc::new(HickoryResolver::from_system()?);
     let destination =
         Arc::new(HttpDestination::new(http_options(config)?, resolver, clock.clone()));
+    let listeners = Arc::new(Listeners::new(clock.clone(), entropy.clone()));
     let engine = Engine::new(EngineParts {
         store: store.clone(),
         catalogues: catalogues.clone(),
-        destination: destination.clone(),
+        destination: Arc::new(Destinations {
+            http: destination.clone(),
+            listeners: listeners.clone(),
+        }),
         clock: clock.clone(),
         entropy: entropy.clone(),
         options: DispatchOptions {
@@ -141,6 +155,7 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
             let engine = engine.clone();
             Arc::new(move || engine.ready())
         },
+        listening: Arc::new(NodeListening { engine: engine.clone(), listeners: listeners.clone() }),
         judge: Some(Arc::new(Judge(gateway.clone()))),
         ..ApiOptions::new(keys::jwt_keys(config)?)
     };
@@ -153,6 +168,7 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
         state,
         backend,
         destination,
+        listeners,
         publisher,
     })
 }

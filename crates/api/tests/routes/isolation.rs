@@ -9,13 +9,15 @@ use store::rejected::RejectedRequest;
 use crate::{
     contract::operations,
     ingest::token,
-    support::{Client, Server, succeeded, whole},
+    support::{Client, DELIVERY, Server, succeeded, whole},
 };
 
 /// One application with one of everything.
 pub struct World {
     pub app: String,
     endpoint: String,
+    /// Another endpoint, for listeners.
+    listened: String,
     message: String,
     attempt: String,
     task: String,
@@ -73,24 +75,39 @@ impl World {
         let path = format!("/ingest/api/v1/source/{source}/endpoint");
         let source_endpoint = org.post(&path, body).await.ok(201);
         let source_endpoint = source_endpoint["id"].as_str().expect("id").to_owned();
-        Self { app, endpoint, message, attempt, task, source, source_endpoint, refused }
+        let listened = org.listened_endpoint(&app).await;
+        Self { app, endpoint, listened, message, attempt, task, source, source_endpoint, refused }
     }
 
     /// What nobody else is told.
-    fn secrets(&self) -> [&str; 8] {
-        let Self { app, endpoint, message, attempt, task, source, source_endpoint, refused } = self;
-        [app, endpoint, message, attempt, task, source, source_endpoint, refused]
+    fn secrets(&self) -> [&str; 9] {
+        let Self {
+            app,
+            endpoint,
+            listened,
+            message,
+            attempt,
+            task,
+            source,
+            source_endpoint,
+            refused,
+        } = self;
+        [app, endpoint, listened, message, attempt, task, source, source_endpoint, refused]
     }
 
     pub fn path(&self, template: &str) -> String {
-        let endpoint =
-            if template.contains("{source_id}") { &self.source_endpoint } else { &self.endpoint };
+        let endpoint = match template {
+            t if t.contains("{source_id}") => &self.source_endpoint,
+            t if t.contains("/listen") => &self.listened,
+            _ => &self.endpoint,
+        };
         template
             .trim_start_matches("/api/v1")
             .replace("{app_id}", &self.app)
             .replace("{source_id}", &self.source)
             .replace("{provider_id}", "github")
             .replace("{endpoint_id}", endpoint)
+            .replace("{delivery_id}", DELIVERY)
             .replace("{msg_id}", &self.message)
             .replace("{attempt_id}", &self.attempt)
             .replace("{event_type_name}", "known")
@@ -113,6 +130,7 @@ pub fn body(method: &str, template: &str) -> Value {
         }
         (_, p) if p.ends_with("/verify") => json!({"secrets": ["s"], "request": {"headers": {}}}),
         (_, p) if p.ends_with("/headers") => json!({"headers": {"x-a": "b"}}),
+        (_, p) if p.ends_with("/{delivery_id}") => json!({"status": 200}),
         (_, p) if p.ends_with("/recover") => json!({"since": "2026-09-20T00:00:00Z"}),
         (_, p) if p.ends_with("/send-example") => json!({"eventType": "known"}),
         (_, "/app/{app_id}/msg") => json!({"eventType": "a", "payload": {}}),
@@ -229,6 +247,8 @@ async fn an_application_token_reaches_its_own_alone() {
         "v1.endpoint.get-stats",
         "v1.endpoint.recover",
         "v1.endpoint.send-example",
+        "v1.endpoint.listen",
+        "v1.endpoint.acknowledge",
         "v1.message.list",
         "v1.message.get",
         "v1.message-attempt.list-by-endpoint",

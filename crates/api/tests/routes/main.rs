@@ -15,6 +15,7 @@ mod idempotency;
 mod ingest;
 mod ingest_endpoint;
 mod isolation;
+mod listen;
 mod message;
 mod nodes;
 mod provider;

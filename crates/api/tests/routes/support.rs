@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -18,8 +18,10 @@ use domain::{
     entropy::SeededEntropy,
     id::{ApplicationId, AttemptId, EndpointId, MessageId, OrganizationId},
 };
+use futures_util::stream;
 use hookwright_api::{
-    self as api, ApiOptions, ApiState, JudgeAgain, JwtAlgorithm, Keys, NotTaken, auth,
+    self as api, ApiOptions, ApiState, Deliveries, Handed, JudgeAgain, JwtAlgorithm, Keys,
+    Listening, NotTaken, auth,
 };
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -30,6 +32,7 @@ use store::{Store, deliveries::Settle, rejected::RejectedRequest, vault::Vault};
 use store_memory::MemoryStore;
 use store_postgres::{Ports, PostgresOptions, PostgresStore};
 use tower::ServiceExt;
+use url::Url;
 
 pub const SECRET: &[u8] = b"a secret for tests, and nothing else";
 /// Takes what is `genuine` by its body.
@@ -76,6 +79,36 @@ impl Handover for Recorder {
     }
 }
 
+/// The delivery that [`Desk`] waits for the acknowledgement of.
+pub const DELIVERY: &str = "delivery_1";
+
+/// Hands listeners what was put there, and ends.
+#[derive(Default)]
+pub struct Desk {
+    pub elsewhere: AtomicBool,
+    pub full: AtomicBool,
+    pub deliveries: Mutex<Vec<Handed>>,
+    pub acknowledged: Mutex<Vec<(u16, Bytes)>>,
+}
+
+impl Listening for Desk {
+    fn is_here(&self, _: OrganizationId, _: ApplicationId, _: EndpointId) -> bool {
+        !self.elsewhere.load(Ordering::Relaxed)
+    }
+
+    fn connect(&self, _: ApplicationId, _: &Url) -> Result<Deliveries, &'static str> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err("There are too many listeners.");
+        }
+        Ok(Box::pin(stream::iter(std::mem::take(&mut *self.deliveries.lock()))))
+    }
+
+    fn acknowledge(&self, _: ApplicationId, _: &Url, id: &str, status: u16, body: Bytes) -> bool {
+        self.acknowledged.lock().push((status, body));
+        id == DELIVERY
+    }
+}
+
 /// The PostgreSQL server to test over, if one was given.
 #[expect(clippy::disallowed_methods, reason = "tests are told by the environment")]
 fn postgres_url() -> Option<String> {
@@ -112,6 +145,7 @@ pub struct Server {
     pub clock: Arc<ManualClock>,
     pub entropy: Arc<SeededEntropy>,
     pub handed: Arc<Recorder>,
+    pub desk: Arc<Desk>,
     pub keys: Keys,
 }
 
@@ -186,13 +220,15 @@ impl Server {
         ));
         let mut options = ApiOptions::new(keys());
         options.judge = Some(Arc::new(JudgesByBody));
+        let desk = Arc::new(Desk::default());
+        options.listening = desk.clone();
         change(&mut options);
         let state =
             ApiState::new(store.clone(), publisher, clock.clone(), entropy.clone(), options)
                 .await
                 .expect("starts");
         let api = api::router(state.clone());
-        Self { api, state, store, memory, clock, entropy, handed, keys: keys() }
+        Self { api, state, store, memory, clock, entropy, handed, desk, keys: keys() }
     }
 
     /// A token of a new organization.
@@ -380,6 +416,13 @@ impl<'a> Client<'a> {
     /// A new endpoint's id.
     pub async fn endpoint(&self, app: &str) -> String {
         let body = serde_json::json!({"url": "https://example.com/hook"});
+        let endpoint = self.post(&format!("/app/{app}/endpoint"), body).await.ok(201);
+        endpoint["id"].as_str().expect("id").to_owned()
+    }
+
+    /// A new endpoint's id, for listeners.
+    pub async fn listened_endpoint(&self, app: &str) -> String {
+        let body = serde_json::json!({"url": "https://listen.hookwright.invalid/mine"});
         let endpoint = self.post(&format!("/app/{app}/endpoint"), body).await.ok(201);
         endpoint["id"].as_str().expect("id").to_owned()
     }

@@ -1,5 +1,5 @@
 //! Reading what is at an address: keys and certificates that providers publish. One GET on a connection
-//! of its own, through the same guard, and no redirect.
+//! of its own, through the same guard, and no redirect. And streams for those who talk for longer.
 
 use std::{pin::pin, time::Duration};
 
@@ -7,6 +7,7 @@ use bytes::Bytes;
 use domain::attempt::OutcomeClass;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::Full;
+use tokio::io::{AsyncRead, AsyncWrite};
 use url::{Position, Url};
 
 use super::{HttpDestination, Stage, answer::Failure, connection::SendError};
@@ -23,6 +24,19 @@ impl HttpDestination {
         match tokio::time::timeout(deadline, self.get(url, most)).await {
             Ok(got) => got.map_err(|failure| failure.text().to_owned()),
             Err(_) => Err(format!("no answer within {deadline:?}")),
+        }
+    }
+
+    /// A stream to where `url` leads, with TLS for `https`, opened within `deadline`: for our own commands
+    /// that talk to a server of ours. The error says what happened instead.
+    pub async fn open(
+        &self,
+        url: &Url,
+        deadline: Duration,
+    ) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<>, String> {
+        match tokio::time::timeout(deadline, self.dialer.dial(url, &mut Stage::default())).await {
+            Ok(dialled) => dialled.map_err(|failure| failure.text().to_owned()),
+            Err(_) => Err(format!("no connection within {deadline:?}")),
         }
     }
 

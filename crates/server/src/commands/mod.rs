@@ -3,6 +3,7 @@
 pub mod config;
 pub mod dev;
 pub mod health;
+pub mod listen;
 pub mod migrate;
 pub mod nodes;
 pub mod providers;

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use clap::{Arg, ArgAction, ArgMatches, parser::ValueSource, value_parser};
 use domain::clock::{Clock, Timestamp};
 use providers::{Provider, Secret, catalogue};
-use url::Url;
+use url::{Host, Url};
 
 use super::streams;
 use crate::env::SystemClock;
@@ -159,4 +159,14 @@ pub fn address(flag: &str, text: &str) -> anyhow::Result<Url> {
         "{flag} {text:?}: a URL begins with http:// or https:// and names a host"
     );
     Ok(url)
+}
+
+/// Whether a URL leads to this machine.
+pub fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
 }

@@ -50,7 +50,11 @@ pub struct Server {
 impl Server {
     /// Starts `serve` and waits until it answers.
     pub fn serve(data: &Path, settings: &[(&str, &str)]) -> Self {
-        let address = free_address();
+        Self::serve_at(free_address(), data, settings)
+    }
+
+    /// The same on a port that is known already: where another server was before.
+    pub fn serve_at(address: SocketAddr, data: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = command(data, &["serve"]);
         command
             .env("HOOKWRIGHT_LISTEN", address.to_string())

@@ -4,6 +4,7 @@ mod bodies;
 mod checked;
 pub(super) mod headers;
 mod history;
+mod listen;
 pub(super) mod secret;
 mod send_example;
 mod work;
@@ -151,6 +152,7 @@ pub fn router() -> OpenApiRouter<ApiState> {
         .merge(secret::router())
         .merge(headers::router())
         .merge(history::router())
+        .merge(listen::router())
 }
 
 /// The routes that make messages: their keys are claimed with these.

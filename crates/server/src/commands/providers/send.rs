@@ -11,9 +11,14 @@ use domain::{
     id::ApplicationId,
 };
 use providers::{Sample, SignedRequest};
-use url::{Host, Url};
+use url::Url;
 
-use crate::{commands::streams, config::Config, env::SystemClock, serve, wiring};
+use crate::{
+    commands::{sender::is_here, streams},
+    config::Config,
+    env::SystemClock,
+    serve, wiring,
+};
 
 /// Over the whole exchange.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -62,16 +67,6 @@ fn target(to: &Url, sample: &Sample, made: &SignedRequest) -> anyhow::Result<Url
         to.set_query(Some(&query));
     }
     Ok(to)
-}
-
-/// Whether a URL leads to this machine.
-fn is_here(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    }
 }
 
 /// Whether it was taken, and what to say.
