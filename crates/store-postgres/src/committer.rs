@@ -21,7 +21,7 @@ use crate::{error::Error, pace::Pace, quiet::Quiet, spawn::spawn};
 /// Most rows in one transaction: bounds how long the next one waits.
 const MAX_ROWS: usize = 2_048;
 /// So many rows do not wait for more.
-const ENOUGH: usize = 64;
+const ENOUGH: usize = 96;
 /// Most bytes in one transaction.
 const MAX_BYTES: usize = 8 << 20;
 /// How long it is tried to find out what became of a commit whose answer was lost.

@@ -50,7 +50,7 @@ const RECONNECT: Duration = Duration::from_millis(250);
 const REMEMBERED: Duration = Duration::from_secs(300);
 /// Least time between two notifications while much is told: each wakes all nodes, and theirs are the
 /// small readings that follow.
-const BETWEEN_WAKES: Duration = Duration::from_millis(5);
+const BETWEEN_WAKES: Duration = Duration::from_millis(10);
 /// Lanes in one notification, which has 8,000 bytes at most.
 const LANES_AT_A_TIME: usize = 80;
 /// Lanes that wait to be told of. The owners of what is more find it by themselves.

@@ -25,7 +25,7 @@ use crate::{Shared, conn::Conn, error::Result, pace::Pace, rows, spawn::spawn};
 /// Most lanes that are read together.
 const MAX_LANES: usize = 64;
 /// Least time between two readings while much is asked for.
-const BETWEEN: Duration = Duration::from_millis(5);
+const BETWEEN: Duration = Duration::from_millis(10);
 /// Bytes of payload that a statement is meant to bring. It is guessed by the size of what came before,
 /// so it may be more.
 const MEANT_BYTES: usize = 4 * 1024 * 1024;

@@ -96,7 +96,7 @@ impl Act for Ingest {
     const NAME: &'static str = "publish";
     const MAY_WAIT: bool = true;
     // Callers wait for it.
-    const BETWEEN: Duration = Duration::from_millis(10);
+    const BETWEEN: Duration = Duration::from_millis(20);
 
     fn size(item: &Prepared) -> (usize, usize) {
         item.size()

@@ -131,7 +131,7 @@ impl Act for Settling {
     const NAME: &'static str = "settle";
     const MAY_WAIT: bool = false;
     // Nobody waits for it but the next attempts of a full lane.
-    const BETWEEN: Duration = Duration::from_millis(20);
+    const BETWEEN: Duration = Duration::from_millis(40);
 
     fn size(item: &Outcome) -> (usize, usize) {
         let response = item.settle.attempt.as_ref().map_or(0, |a| a.outcome.response.len());
