@@ -15,7 +15,7 @@ use std::fs;
 const PAGE: u32 = 513;
 
 /// Where the query is that reads a page.
-const QUERY_IN: &str = "crates/store-postgres/src/deliveries.rs";
+const QUERY_IN: &str = "crates/store-postgres/src/pages.rs";
 
 /// Runs the campaign.
 pub fn run(deliveries: usize, full: bool) -> Result<()> {
@@ -87,11 +87,12 @@ fn page(database: &Database) -> Result<(f64, f64)> {
     let lane: Vec<&str> = lane.split('|').collect();
     let [shard, endpoint, org, app] = lane[..] else { anyhow::bail!("nothing is due: {lane:?}") };
     let query =
-        format!("PREPARE page (smallint, bytea, bytea, bytea, bytea[], bigint) AS {}", query()?);
-    let bytes = |hex: &str| format!("'\\x{hex}'");
-    let arguments = [shard.to_owned(), bytes(endpoint), bytes(org), bytes(app)].join(", ");
+        format!("PREPARE page (smallint[], bytea[], bytea[], bytea[], bigint[]) AS {}", query()?);
+    let bytes = |hex: &str| format!("ARRAY['\\x{hex}'::bytea]");
+    let arguments =
+        [format!("ARRAY[{shard}::smallint]"), bytes(endpoint), bytes(org), bytes(app)].join(", ");
     let explain = format!(
-        "{query}; EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE page ({arguments}, '{{}}', {PAGE})"
+        "{query}; EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE page ({arguments}, ARRAY[{PAGE}::bigint])"
     );
     let told = database.sql(&explain)?;
     let told: Value = serde_json::from_str(&told).with_context(|| told.clone())?;
@@ -116,6 +117,6 @@ mod tests {
     #[test]
     fn the_query_is_found() {
         let query = super::query().expect("it is there");
-        assert!(query.contains("SELECT") && query.contains("$6"), "{query}");
+        assert!(query.contains("SELECT") && query.contains("$5"), "{query}");
     }
 }
