@@ -168,11 +168,12 @@ impl Scheduler {
             let app = Ref::Id(key.1);
             let made = self.publisher.publish(key.0, &app, drafts, &Internal).await;
             match made {
-                Ok(results) => match results.into_iter().next() {
-                    Some(Err(Rejected::Store(error))) => return Err(error),
-                    // Another node was first, or the source is over its quota: then it has missed one.
-                    _ => {}
-                },
+                Ok(results) => {
+                    // Else another node was first, or the source is over its quota and misses one.
+                    if let Some(Err(Rejected::Store(error))) = results.into_iter().next() {
+                        return Err(error);
+                    }
+                }
                 Err(publish::PublishError::Store(error)) => return Err(error),
                 // It was deleted.
                 Err(_) => {
