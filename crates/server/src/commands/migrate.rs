@@ -194,6 +194,10 @@ mod tests {
         let mut sources = Sources::default();
         let dir = dir.to_str().expect("UTF-8").to_owned();
         sources.set("test", "data_dir", dir).expect("a setting");
+        // However little room is left where the test runs.
+        for setting in ["disk_low_water_mib", "disk_low_water_percent"] {
+            sources.set("test", setting, "0".to_owned()).expect("a setting");
+        }
         sources.config().expect("valid")
     }
 
