@@ -87,18 +87,15 @@ impl Engine {
             superseded: false,
         };
         let events = events(&settlement, health, &attempt);
-        let delivery = delivery.clone();
         let next = settlement.next;
-        let (attempt, messages) = (Some(attempt), Vec::new());
-        (Settle { delivery, attempt, next, health, messages, epoch: start.epoch }, events)
+        (settle(start, Some(attempt), next, health), events)
     }
 
     /// There was nothing to send: the delivery ends, or waits, without an attempt.
     fn never_sent(self: &Arc<Self>, start: &Start, next: Next) -> (Settle, Vec<OperationalEvent>) {
-        let delivery = start.hot.delivery.clone();
-        self.tell(|core, now| core.unstarted(delivery.endpoint, start.probe, now));
-        let (attempt, health, messages) = (None, Health::Same, Vec::new());
-        (Settle { delivery, attempt, next, health, messages, epoch: start.epoch }, Vec::new())
+        let endpoint = start.hot.delivery.endpoint;
+        self.tell(|core, now| core.unstarted(endpoint, start.probe, now));
+        (settle(start, None, next, Health::Same), Vec::new())
     }
 
     /// It came too late to be sent: its delivery waits in the store, for whoever owns it.
@@ -199,6 +196,21 @@ impl Engine {
             policy.schedule = schedule.clone();
         }
         policy
+    }
+}
+
+/// What to write.
+fn settle(start: &Start, attempt: Option<Attempt>, next: Next, health: Health) -> Settle {
+    let message = &start.hot.message;
+    Settle {
+        delivery: start.hot.delivery.clone(),
+        attempt,
+        event_type: message.event_type.clone(),
+        wanted_at: message.wanted_at(),
+        next,
+        health,
+        messages: Vec::new(),
+        epoch: start.epoch,
     }
 }
 

@@ -94,3 +94,10 @@ pub struct Message {
     /// When the payload goes.
     pub expires_at: Timestamp,
 }
+
+impl Message {
+    /// From when on it was to be sent.
+    pub fn wanted_at(&self) -> Timestamp {
+        self.deliver_at.map_or(self.created_at, |at| at.max(self.created_at))
+    }
+}

@@ -145,6 +145,8 @@ impl Bench {
         Settle {
             delivery,
             attempt: Some(attempt),
+            event_type: "invoice.paid".parse().expect("an event type"),
+            wanted_at: now,
             next: Next::End(EndState::Succeeded, Cause::Delivered),
             health: Health::Same,
             messages: Vec::new(),

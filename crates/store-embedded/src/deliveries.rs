@@ -4,6 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
 use domain::{
+    analytics::CountedAttempt,
     attempt::Attempt,
     clock::Timestamp,
     delivery::{Cause, Delivery, EndState, Health, Next, Trigger},
@@ -18,7 +19,9 @@ use store::{
 };
 
 use crate::{
-    EmbeddedStore, catalog,
+    EmbeddedStore,
+    analytics::Fact,
+    catalog,
     error::Result,
     publish::{self, Prepared},
     rows,
@@ -152,6 +155,9 @@ fn settle(tx: &mut Tx<'_>, outcome: &Outcome) -> Result<Settled> {
         Some(attempt) => record_attempt(tx, attempt, &endpoint, settled.superseded)?,
         None => false,
     };
+    if listed && !settled.superseded {
+        count(tx, settle, &endpoint)?;
+    }
     if settled.superseded {
         if let Some(attempt) = settle.attempt.as_ref().filter(|_| listed) {
             let sql = "/* settle */ UPDATE delivery SET
@@ -278,6 +284,16 @@ fn record_attempt(
         seq,
     ])?;
     Ok(added == 1)
+}
+
+/// Counts the attempt of a settle.
+fn count(tx: &mut Tx<'_>, settle: &Settle, endpoint: &Ep) -> Result<()> {
+    let Some(attempt) = &settle.attempt else { return Ok(()) };
+    let counted = CountedAttempt::new(attempt, settle.wanted_at);
+    let place = (tx.org_no(settle.delivery.org)?, endpoint.app_no);
+    let what = (endpoint.no, Some(settle.event_type.clone()));
+    tx.gather.note(place, counted.ended_at, what, Fact::Attempt(counted));
+    Ok(())
 }
 
 /// A resend arrived: what is pending by schedule for the same message and endpoint ends with it.

@@ -4,6 +4,7 @@
 //! database beside them ([`checkpoint`]). The other files are named like those of `store` that they
 //! implement. Start with `migrations/`: it says what is kept, and how it is found again.
 
+mod analytics;
 mod backup;
 mod catalog;
 mod check;
@@ -38,6 +39,7 @@ use std::{
 use store::StoreError;
 
 use crate::{
+    analytics::{Dirty, Roller},
     checkpoint::{Checkpoints, Keeper},
     readers::Readers,
     space::Room,
@@ -64,6 +66,8 @@ pub struct EmbeddedStore {
     room: Arc<Room>,
     sweeper: tokio::sync::Mutex<Sweeper>,
     walk: Walk,
+    roller: tokio::sync::Mutex<Roller>,
+    dirty: Dirty,
     ports: Ports,
     path: PathBuf,
     _lock: DirectoryLock,
@@ -91,11 +95,15 @@ impl EmbeddedStore {
         if let Some(pages) = options.max_pages {
             conn.pragma_update(None, "max_page_count", pages).map_err(|e| failed(e.into()))?;
         }
+        schema::in_transaction(&conn, |conn| analytics::recover(conn, ports.clock.now()))
+            .map_err(failed)?;
         let room = Arc::new(Room::new(options, ports.free_space.clone()));
         room.look();
         let checkpoints = Arc::new(Checkpoints::new(&ports));
         let keeper = Keeper::start(&path, room.clone(), checkpoints.clone()).map_err(failed)?;
-        let writer = Writer::start(conn, options, ports.clone(), room.clone(), checkpoints);
+        let dirty = Dirty::default();
+        let (theirs, to_write) = (room.clone(), dirty.clone());
+        let writer = Writer::start(conn, options, ports.clone(), theirs, checkpoints, to_write);
         let writer = writer.map_err(failed)?;
         let readers = Readers::start(&path, options.readers, &ports.clock).map_err(failed)?;
         Ok(Self {
@@ -105,6 +113,8 @@ impl EmbeddedStore {
             room,
             sweeper: tokio::sync::Mutex::default(),
             walk: Walk::default(),
+            roller: tokio::sync::Mutex::default(),
+            dirty,
             ports,
             path,
             _lock: lock,

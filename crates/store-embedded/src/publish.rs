@@ -17,6 +17,7 @@ use store::{
 
 use crate::{
     EmbeddedStore,
+    analytics::Fact,
     claims::{self, Place},
     error::{Error, Result},
     rows,
@@ -155,6 +156,9 @@ fn insert(tx: &mut Tx<'_>, prepared: &Prepared, app: App) -> Result<()> {
         // The same call was made before: what it stored stays as it is.
         return Ok(());
     }
+    let bytes = message.body.as_ref().map_or(0, |body| body.bytes.len());
+    let what = (0, Some(message.event_type.clone()));
+    tx.gather.note((app.org_no, app.no), message.created_at, what, Fact::Message(bytes));
     if let (Some(no), Some(payload)) = (payload_no, payload) {
         tx.hot.payload.execute(params![no, payload.codec, &payload.bytes[..]])?;
     }

@@ -11,8 +11,11 @@ use crate::{
 };
 
 /// Forward only; the file's version is how many of them it has seen.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001.sql"), include_str!("../migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001.sql"),
+    include_str!("../migrations/0002.sql"),
+    include_str!("../migrations/0005.sql"),
+];
 /// "Hkwr", in the header of the file.
 const APPLICATION_ID: i64 = 0x486b_7772;
 /// Beyond this, space of the log is given back when it starts again.
@@ -101,6 +104,16 @@ fn migrate(conn: &Connection, version: i64) -> rusqlite::Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// Does something as one act.
+pub(crate) fn in_transaction(
+    conn: &Connection,
+    act: impl FnOnce(&Connection) -> Result<()>,
+) -> Result<()> {
+    let transaction = conn.unchecked_transaction()?;
+    act(conn)?;
+    Ok(transaction.commit()?)
 }
 
 /// Whether one of the vault's keys opens the file; `None` if nothing was sealed in it yet.

@@ -12,7 +12,12 @@ use domain::{
 use rusqlite::{Connection, OptionalExtension, PrepFlags, Statement, params};
 use store::catalog::Versions;
 
-use crate::{claims::Claims, error::Result, options::Ports};
+use crate::{
+    analytics::{Dirty, Gather},
+    claims::Claims,
+    error::Result,
+    options::Ports,
+};
 
 /// Most entries of each map; a fuller one starts again from nothing.
 const CACHE_ENTRIES: usize = 100_000;
@@ -142,13 +147,15 @@ pub(crate) struct Tx<'c> {
     pub(crate) hot: Hot<'c>,
     pub(crate) ports: Ports,
     pub(crate) claims: Claims,
+    pub(crate) gather: Gather,
     cache: Cache,
 }
 
 impl<'c> Tx<'c> {
-    pub(crate) fn new(conn: &'c Connection, ports: Ports) -> Result<Self> {
+    pub(crate) fn new(conn: &'c Connection, ports: Ports, dirty: Dirty) -> Result<Self> {
         let (claims, cache) = Default::default();
-        let mut tx = Self { conn, hot: Hot::prepare(conn)?, ports, claims, cache };
+        let gather = Gather::load(conn, dirty)?;
+        let mut tx = Self { conn, hot: Hot::prepare(conn)?, ports, claims, gather, cache };
         tx.forget()?;
         Ok(tx)
     }
@@ -164,7 +171,9 @@ impl<'c> Tx<'c> {
             let Progress { settle_seq, pending, swept } = progress;
             self.hot.progress.execute([settle_seq, pending, swept])?;
         }
+        self.gather.before_commit(self.conn)?;
         self.hot.commit.execute([])?;
+        self.gather.committed();
         self.cache.stored = progress;
         Ok(())
     }
@@ -174,6 +183,7 @@ impl<'c> Tx<'c> {
         if !self.conn.is_autocommit() {
             self.conn.execute_batch("ROLLBACK")?;
         }
+        self.gather.rolled_back();
         self.forget()
     }
 

@@ -18,6 +18,7 @@ use store::StoreError;
 use tokio::sync::oneshot;
 
 use crate::{
+    analytics::Dirty,
     backup::{self, BackupJob},
     checkpoint::Checkpoints,
     error::{self, Error, Severity},
@@ -164,6 +165,7 @@ impl Writer {
         ports: Ports,
         room: Arc<Room>,
         checkpoints: Arc<Checkpoints>,
+        dirty: Dirty,
     ) -> error::Result<Self> {
         let shared = Arc::new(Shared {
             waiting: Mutex::default(),
@@ -182,7 +184,7 @@ impl Writer {
         let on_fatal = ports.on_fatal.clone();
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             let _end = Ended { shared: &theirs, on_fatal };
-            match Tx::new(&conn, ports) {
+            match Tx::new(&conn, ports, dirty) {
                 Ok(tx) => {
                     Committer { tx, shared: &theirs, room: &their_room, checkpoints, wal_frames }
                         .run()

@@ -2,10 +2,11 @@
 
 mod common;
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use common::Dir;
 use domain::{
+    analytics::{Unaccepted, Unit},
     claim::{ClaimKey, ClaimKind},
     clock::Timestamp,
     endpoint::Endpoint,
@@ -15,7 +16,8 @@ use domain::{
 use hookwright_store_embedded::{DATABASE_FILE, EmbeddedStore, OpenError};
 use rusqlite::Connection;
 use store::{
-    Catalog, Deliveries, History, Housekeeping, Publish,
+    Analytics, Catalog, Deliveries, History, Housekeeping, Publish,
+    analytics::{Of, Span, UnacceptedCount},
     publish::{Claim, NewMessage, Published},
     suite::{
         fixture::{Fixture, at},
@@ -257,4 +259,53 @@ async fn claims_hold_while_and_after_they_are_carried_over() {
     // However many come, the young ones stay few.
     assert!(young < 60_000, "{young} young, {old} old");
     assert!(young + old >= 200_000, "{young} young, {old} old");
+}
+
+#[tokio::test]
+async fn what_was_not_written_of_the_counts_is_counted_anew() {
+    let dir = Dir::new();
+    let store = dir.open();
+    let f = Fixture::new(&store);
+    let app = f.application().await;
+    let endpoint = f.endpoint(&app).await;
+    let unaccepted =
+        UnacceptedCount { tenant: tenant(&app), at: at(0), why: Unaccepted::Duplicate, count: 3 };
+    store.count_unaccepted(vec![unaccepted]).await.expect("counted");
+    let mut crashes = Vec::new();
+    for i in 0..6 {
+        let sent = f.send(&app, &[&endpoint], at(40 * i)).await;
+        f.tried(&sent.deliveries[0], 200, DELIVERED, at(40 * i)).await;
+        if i == 2 {
+            store.flush_rollups(&[]).await.expect("flushed");
+        }
+        let after = Dir::new();
+        crash(dir.path(), after.path());
+        crashes.push(after);
+    }
+    let from = Unit::Minute.floor(at(0));
+    let span = Span { unit: Unit::Minute, from, until: from.plus(Duration::from_secs(600)) };
+    for (i, crashed) in crashes.iter().enumerate() {
+        let mut attempts = Vec::new();
+        // A second start finds it as the first one left it.
+        for _ in 0..2 {
+            let recovered = crashed.open();
+            let rollups = recovered.rollups(app.org, Of::Application(app.id), span, 100);
+            let mut rows = rollups.await.expect("rollups");
+            let duplicates = &mut rows[0].rollup.unaccepted[Unaccepted::Duplicate as usize];
+            // Of these nothing but the rollup knows.
+            if i >= 2 {
+                assert_eq!(std::mem::take(duplicates), 3, "after {i}");
+                if rows[0].rollup.is_empty() {
+                    rows.remove(0);
+                }
+            }
+            assert_eq!(recovered.recount(tenant(&app), span).await, Ok(rows), "after {i}");
+            let counts = recovered.application_counts(app.org, span).await.expect("counts");
+            attempts.push(counts[0].1.attempts);
+            let types = recovered.rollups(app.org, Of::EventTypes, span, 100).await;
+            let types = types.expect("rollups");
+            attempts.push(types.iter().map(|row| row.rollup.counts().attempts).sum());
+        }
+        assert_eq!(attempts, [i as u64 + 1; 4]);
+    }
 }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{
+    analytics::Counts,
     application::Application,
     attempt::Attempt,
     claim::ClaimKey,
@@ -14,12 +15,13 @@ use domain::{
     name::{EventTypeName, Ref},
     organization::Organization,
     page::{Page, PageRequest},
-    shard::ShardSet,
+    shard::{Shard, ShardSet},
     task::{Task, TaskStatus},
     token::{Actor, Revocation, Token},
 };
 use store::{
-    Rejected, Result, Tokens,
+    Analytics, Rejected, Result, Tokens,
+    analytics::*,
     catalog::*,
     deliveries::*,
     history::*,
@@ -173,6 +175,18 @@ delegate!(History {
     expunge_message(tenant: Tenant, message: MessageId, now: Timestamp)
         -> bool, tells News { expunged: vec![(tenant.org, tenant.app, message)], ..News::default() };
     expunge_attempt(tenant: Tenant, message: MessageId, attempt: AttemptId) -> bool;
+});
+
+delegate!(Analytics {
+    flush_rollups(owned: &[(Shard, Epoch)]) -> ();
+    count_unaccepted(counts: Vec<UnacceptedCount>) -> ();
+    roll_up(limits: RollupLimits) -> bool;
+    rolled_up() -> RolledUp;
+    rollups(org: OrganizationId, of: Of, span: Span, limit: usize) -> Vec<RollupRow>;
+    application_counts(org: OrganizationId, span: Span) -> Vec<(ApplicationId, Counts)>;
+    recount(tenant: Tenant, span: Span) -> Vec<RollupRow>;
+    failing_endpoints(org: OrganizationId, limit: usize) -> Vec<FailingEndpoint>;
+    pending_work(org: OrganizationId, limit: usize) -> Vec<PendingWork>;
 });
 
 delegate!(Tasks {

@@ -52,8 +52,11 @@ impl State {
 
     /// `owned` says whether it is still its owner's who made the attempt.
     fn settle(&mut self, settle: Settle, owned: bool) -> Settled {
-        let Settle { delivery, attempt, next, health, messages, epoch: _ } = settle;
-        let current = owned && self.due.get(&due_key(&delivery)) == Some(&delivery);
+        let current = owned && self.due.get(&due_key(&settle.delivery)) == Some(&settle.delivery);
+        if current {
+            self.counted.attempt(&settle);
+        }
+        let Settle { delivery, attempt, next, health, messages, .. } = settle;
         let mut settled = Settled { superseded: !current, ..Settled::default() };
         if current {
             let at = attempt.as_ref().map_or(delivery.due, ended_at);

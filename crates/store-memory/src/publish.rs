@@ -47,6 +47,7 @@ impl State {
             self.claims.insert((org, claim.key), (message.id, claim.expires_at));
         }
         let routed = new.deliveries.len();
+        self.counted.message(&message);
         self.messages.insert((org, app, message.id), MessageRow { message, routed });
         for delivery in new.deliveries {
             self.add_delivery(delivery);

@@ -25,6 +25,8 @@ use store::{
     deliveries::LaneKey, history::DeliveryRecord, publish::SavedResponse, rejected::RejectedRequest,
 };
 
+use crate::analytics::Counted;
+
 /// Settings, and the version of settings and event types.
 #[derive(Clone, Default)]
 pub(crate) struct OrganizationRow {
@@ -80,6 +82,7 @@ pub(crate) struct State {
     pub tokens: BTreeMap<TokenId, Token>,
     pub revocations: Vec<Revocation>,
     pub tasks: BTreeMap<(OrganizationId, TaskId), Task>,
+    pub counted: Counted,
     /// How many rows a list of history looks at; `None` is all.
     pub list_rows: Option<usize>,
 }

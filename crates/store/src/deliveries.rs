@@ -9,6 +9,7 @@ use domain::{
     delivery::{Delivery, Health, Next},
     id::{ApplicationId, DeliveryId, EndpointId, OrganizationId},
     message::Message,
+    name::EventTypeName,
     shard::{Shard, ShardSet},
 };
 
@@ -88,6 +89,11 @@ pub struct Settle {
     pub delivery: Delivery,
     /// The attempt; `None` if it ends without one.
     pub attempt: Option<Attempt>,
+    /// The event type of its message, which attempts are counted by.
+    pub event_type: EventTypeName,
+    /// When its message was accepted, or was to be sent if that is later: deliveries take as long as from
+    /// then on.
+    pub wanted_at: Timestamp,
     /// What comes next.
     pub next: Next,
     /// For the endpoint; written only on transition. Applies even if the delivery had moved on.

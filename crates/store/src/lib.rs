@@ -3,6 +3,7 @@
 //!
 //! [`suite`] is the contract in executable form: every store runs it.
 
+pub mod analytics;
 pub mod catalog;
 pub mod codec;
 pub mod deliveries;
@@ -15,6 +16,7 @@ pub mod outage;
 pub mod paging;
 pub mod publish;
 pub mod rejected;
+pub mod rollup_codec;
 pub mod sealed;
 #[cfg(feature = "suite")]
 pub mod suite;
@@ -24,6 +26,7 @@ pub mod transfer;
 pub mod vault;
 pub mod walk;
 
+pub use analytics::Analytics;
 pub use catalog::Catalog;
 pub use deliveries::Deliveries;
 pub use error::{Result, StoreError};
@@ -38,11 +41,29 @@ pub use transfer::Transfer;
 
 /// Everything a store does.
 pub trait Store:
-    Catalog + Tokens + Publish + Rejected + Deliveries + History + Tasks + Housekeeping + Nodes
+    Catalog
+    + Tokens
+    + Publish
+    + Rejected
+    + Deliveries
+    + History
+    + Analytics
+    + Tasks
+    + Housekeeping
+    + Nodes
 {
 }
 
 impl<T> Store for T where
-    T: Catalog + Tokens + Publish + Rejected + Deliveries + History + Tasks + Housekeeping + Nodes
+    T: Catalog
+        + Tokens
+        + Publish
+        + Rejected
+        + Deliveries
+        + History
+        + Analytics
+        + Tasks
+        + Housekeeping
+        + Nodes
 {
 }

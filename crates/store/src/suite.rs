@@ -19,6 +19,7 @@ use std::{panic::AssertUnwindSafe, pin::Pin};
 
 use futures_util::FutureExt;
 
+pub mod analytics;
 pub mod applications;
 pub mod attempts;
 pub mod due;
@@ -80,6 +81,17 @@ macro_rules! __suite_list {
                 are_listed_in_pages_both_ways,
                 are_filtered_by_their_endpoints,
                 of_two_organizations_never_meet,
+            ;
+            analytics:
+                count_messages_and_attempts,
+                leave_out_what_changed_nothing,
+                are_what_a_recount_gives,
+                are_rolled_up,
+                are_kept_for_their_time,
+                count_what_sources_do_not_accept,
+                of_two_tenants_never_meet,
+                find_failing_endpoints,
+                find_pending_work,
             ;
             sources:
                 are_kept_whole,

@@ -294,6 +294,8 @@ impl Server {
         let settle = Settle {
             delivery: d.clone(),
             attempt: Some(attempt),
+            event_type: "user.signup".parse().expect("an event type"),
+            wanted_at: now,
             next,
             health: Health::Same,
             messages: Vec::new(),

@@ -29,6 +29,9 @@ pub const RETENTION: Duration = Duration::from_secs(100_000);
 /// How long an attempt takes here.
 pub const TOOK: Duration = Duration::from_millis(20);
 
+/// What messages are of here.
+pub const EVENT_TYPE: &str = "user.signup";
+
 /// It arrived.
 pub const DELIVERED: Next = Next::End(EndState::Succeeded, Cause::Delivered);
 
@@ -73,7 +76,7 @@ impl Fixture<'_> {
             app: app.id,
             id,
             event_id: None,
-            event_type: "user.signup".parse().expect("an event type"),
+            event_type: EVENT_TYPE.parse().expect("an event type"),
             channels: Vec::new(),
             tags: Vec::new(),
             body: Some(Body::json(Bytes::from(format!(r#"{{"of":"{id}"}}"#)))),
@@ -189,6 +192,8 @@ impl Fixture<'_> {
         Settle {
             delivery: delivery.clone(),
             attempt: Some(self.attempt(delivery, status_code, started_at)),
+            event_type: EVENT_TYPE.parse().expect("an event type"),
+            wanted_at: started_at,
             next,
             health: Health::Same,
             messages: Vec::new(),
