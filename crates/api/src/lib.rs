@@ -6,6 +6,7 @@
 
 pub mod auth;
 pub mod body;
+mod csv;
 pub mod docs;
 pub mod edge;
 pub mod error;

@@ -125,6 +125,7 @@ impl Engine {
         spawn("dispatch.clock", self.clone().run_clock());
         spawn("dispatch.jobs", self.clone().run_jobs());
         spawn("dispatch.housekeeping", self.clone().run_housekeeping());
+        spawn("dispatch.rollups", self.clone().run_rollups());
     }
 
     /// Stops: starts nothing any more, and waits for what is under way, at most the drain timeout. Shards
@@ -143,6 +144,12 @@ impl Engine {
             }
         }
         let left = self.core.lock().in_flight();
+        // What is not written is counted anew, by whoever goes on.
+        match timeout(LEAVE_WITHIN, self.flush_rollups()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "counts by time were not written"),
+            Err(_) => tracing::debug!("counts by time were not written in time"),
+        }
         let ownership = self.ownership.lock().take();
         if let Some(mut ownership) = ownership
             && timeout(LEAVE_WITHIN, &mut ownership).await.is_err()

@@ -101,7 +101,7 @@ impl Engine {
         }
     }
 
-    fn is_keeper(&self) -> bool {
+    pub(crate) fn is_keeper(&self) -> bool {
         self.core.lock().shards().is_active(KEEPER)
     }
 

@@ -22,6 +22,7 @@ mod options;
 mod ownership;
 mod pages;
 mod request;
+mod rollups;
 mod settle;
 mod shards;
 mod share;

@@ -70,6 +70,12 @@ pub struct RetentionOptions {
     pub sweep_interval: Duration,
     /// Most rows of a kind per step.
     pub sweep_rows: usize,
+    /// Counts by minute older than this go; those by quarter of an hour stay.
+    pub minutes: Duration,
+    /// Counts by quarter of an hour older than this go; those by day stay.
+    pub quarters: Duration,
+    /// Counts by day older than this go.
+    pub days: Duration,
 }
 
 impl Default for RetentionOptions {
@@ -78,6 +84,9 @@ impl Default for RetentionOptions {
             history: Duration::from_secs(90 * 24 * 3_600),
             sweep_interval: Duration::from_secs(10),
             sweep_rows: 1_000,
+            minutes: Duration::from_secs(2 * 86_400),
+            quarters: Duration::from_secs(60 * 86_400),
+            days: Duration::from_secs(800 * 86_400),
         }
     }
 }

@@ -188,6 +188,11 @@ impl Shards {
         self.owned.contains(shard).then(|| self.tenures[usize::from(shard.0)].epoch)
     }
 
+    /// What is owned, given back or not, each under its epoch.
+    pub fn epochs(&self) -> Vec<(Shard, Epoch)> {
+        self.owned.iter().map(|shard| (shard, self.tenures[usize::from(shard.0)].epoch)).collect()
+    }
+
     /// Whether a shard is owned under this epoch, and nobody else can own it before the lease is over.
     pub fn is_kept(&self, shard: Shard, epoch: Epoch) -> bool {
         self.epoch(shard) == Some(epoch) && !self.tenures[usize::from(shard.0)].given_back

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{extract::Request, response::Response};
 use domain::{
+    analytics::Unaccepted,
     clock::{Clock, Timestamp},
     entropy::Entropy,
     name::Ref,
@@ -25,6 +26,7 @@ use crate::{
     rate::Rates,
     refused::Refused,
     source::{Prepared, Sources},
+    tally::{self, Tally},
 };
 
 /// Settings of the door.
@@ -49,6 +51,7 @@ pub struct Gateway {
     rates: Rates,
     room: Room,
     refused: Refused,
+    tally: Tally,
     options: GatewayOptions,
 }
 
@@ -62,7 +65,7 @@ pub(crate) struct Received {
 
 impl Gateway {
     /// Puts it together. What it takes in it hands to `publisher`; what it has to fetch it fetches with
-    /// `fetch`. The future writes down what was refused: it is to be spawned, and ends with the gateway.
+    /// `fetch`. The future writes down and counts what was refused: it is to be spawned, and ends with the gateway.
     pub fn new(
         store: Arc<dyn Store>,
         publisher: Arc<Publisher>,
@@ -71,7 +74,9 @@ impl Gateway {
         fetch: Arc<dyn Fetch>,
         options: GatewayOptions,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let (refused, writing) = Refused::new(store.clone(), entropy);
+        let (refused, keeping) = Refused::new(store.clone(), entropy);
+        let tally = Tally::default();
+        let counting = tally.written(store.clone());
         let gateway = Self {
             store,
             sources: Sources::new(publisher.catalogues().clone()),
@@ -81,9 +86,10 @@ impl Gateway {
             rates: Rates::new(),
             room: Room::new(options.body_bytes),
             refused,
+            tally,
             options,
         };
-        (gateway, writing)
+        (gateway, async { tokio::join!(keeping, counting).0 })
     }
 
     /// Answers a request whose path begins with [`PATH`].
@@ -109,6 +115,23 @@ impl Gateway {
             }
             None => return Err(Refusal::Unknown),
         };
+        let taken = self.receive_for(&token, source.clone(), parts, body, now).await;
+        if let Err(refusal) = &taken
+            && let Some(why) = tally::why(refusal)
+        {
+            self.tally.add(&source, why, now);
+        }
+        taken
+    }
+
+    async fn receive_for(
+        &self,
+        token: &InboundToken,
+        source: Arc<Prepared>,
+        parts: Parts,
+        body: axum::body::Body,
+        now: Timestamp,
+    ) -> Result<Response, Refusal> {
         if !matches!(parts.method, Method::POST | Method::GET | Method::HEAD | Method::OPTIONS) {
             return Err(Refusal::Method);
         }
@@ -119,7 +142,7 @@ impl Gateway {
         let (body, room) = self.room.read(body, most, self.options.body_timeout).await?;
         let url = self.url(&source.source, &parts);
         let received = Received { parts, url, body, _room: room };
-        self.decide(&token, source, received).await
+        self.decide(token, source, received).await
     }
 
     async fn find(
@@ -224,6 +247,7 @@ impl Gateway {
             Some(Ok(_)) => Ok(()),
             Some(Err(Rejected::EventIdTaken)) => {
                 metrics::counter!("hookwright_received_duplicates_total").increment(1);
+                self.tally.add(source, Unaccepted::Duplicate, self.clock.now());
                 Ok(())
             }
             Some(Err(Rejected::OverQuota)) => Err(Refusal::OverQuota),

@@ -19,6 +19,7 @@ mod refused;
 pub mod replay;
 mod setup;
 pub mod source;
+mod tally;
 
 pub use door::{Gateway, GatewayOptions};
 pub use keys::Fetch;

@@ -237,6 +237,7 @@ fn dispatch_options(config: &Config) -> DispatchOptions {
             history: config.history_retention,
             sweep_interval: config.sweep_interval,
             sweep_rows: config.sweep_rows,
+            ..RetentionOptions::default()
         },
         drain_timeout: config.drain_timeout,
         ..DispatchOptions::default()

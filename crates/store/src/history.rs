@@ -15,7 +15,7 @@ use domain::{
 use crate::Result;
 
 /// Which application's history: leads every query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tenant {
     /// The environment.
     pub org: OrganizationId,

@@ -1,6 +1,7 @@
 //! The routes: one file (or folder) per resource, each with its bodies, its handlers and its
 //! `router()`.
 
+pub mod analytics;
 pub mod application;
 pub mod attempt;
 pub mod auth;
@@ -51,6 +52,7 @@ pub(crate) fn operations(
         .merge(wrap(writes))
         .merge(message::router())
         .merge(background_task::router())
+        .merge(analytics::router())
         .merge(provider::router())
         .merge(health::router())
 }

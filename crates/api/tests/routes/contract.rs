@@ -79,7 +79,11 @@ const INGEST: [(&str, &str); 20] = [
 const OUR_INGEST: [(&str, &str); 1] = [("POST", "/source/{source_id}/log/{log_id}/replay")];
 
 /// What we offer beyond it.
-const OURS: [(&str, &str); 15] = [
+const OURS: [(&str, &str); 19] = [
+    ("GET", "/analytics/backlog"),
+    ("GET", "/analytics/failing-endpoints"),
+    ("GET", "/analytics/query"),
+    ("GET", "/analytics/usage"),
     ("GET", "/app/{app_id}/endpoint/{endpoint_id}/listen"),
     ("POST", "/app/{app_id}/endpoint/{endpoint_id}/listen/{delivery_id}"),
     ("POST", "/app/{app_id}/msg/batch"),

@@ -101,6 +101,11 @@ impl World {
             t if t.contains("/listen") => &self.listened,
             _ => &self.endpoint,
         };
+        let template = match template {
+            "/api/v1/analytics/query" => "/analytics/query?measures=attempts&appId={app_id}",
+            "/api/v1/analytics/usage" => "/analytics/usage?month=2026-09",
+            template => template,
+        };
         template
             .trim_start_matches("/api/v1")
             .replace("{app_id}", &self.app)
@@ -232,6 +237,7 @@ async fn the_token_of_another_application_sees_and_changes_nothing() {
 async fn an_application_token_reaches_its_own_alone() {
     // What a portal may do in its own application; all else is the organization's.
     let portal_may = [
+        "v1.analytics.query",
         "v1.application.get",
         "v1.endpoint.list",
         "v1.endpoint.create",

@@ -56,6 +56,7 @@ pub const DAY: Duration = Duration::from_secs(86_400);
 #[derive(Default)]
 pub struct Recorder {
     pub hot: Mutex<Vec<Hot>>,
+    pub last: Mutex<Option<Hot>>,
     pub endpoints: Mutex<Vec<EndpointId>>,
     pub applications: Mutex<Vec<ApplicationId>>,
     pub expunged: Mutex<Vec<MessageId>>,
@@ -63,6 +64,9 @@ pub struct Recorder {
 
 impl Handover for Recorder {
     fn hand_over(&self, hot: Vec<Hot>) {
+        if let Some(last) = hot.last() {
+            *self.last.lock() = Some(last.clone());
+        }
         self.hot.lock().extend(hot);
     }
 
@@ -262,8 +266,33 @@ impl Server {
         Reply { status: parts.status, headers: parts.headers, body }
     }
 
+    /// Says that an endpoint only fails, as the engine would.
+    pub async fn fail(&self, app: &str, endpoint: &str) {
+        let hot = self.handed.last.lock().clone().expect("something was handed over");
+        assert_eq!(
+            (hot.delivery.app.to_string(), hot.delivery.endpoint.to_string()),
+            (app.into(), endpoint.into())
+        );
+        let since = self.clock.now();
+        let outcome = self.outcome(&hot, 500, b"", succeeded());
+        let settle = Settle { attempt: None, health: Health::Failing(since), ..outcome };
+        self.store.settle(vec![settle]).await.expect("settles");
+    }
+
+    /// Ends the attempt of a delivery of a message of this type, as the engine would.
+    pub async fn settle_as(&self, hot: &Hot, event_type: &str, status_code: u16, next: Next) {
+        let event_type = event_type.parse().expect("an event type");
+        let settle = Settle { event_type, ..self.outcome(hot, status_code, b"", next) };
+        self.store.settle(vec![settle]).await.expect("settles");
+    }
+
     /// Ends the attempt of a delivery, as the engine would.
     pub async fn settle(&self, hot: &Hot, status_code: u16, response: &[u8], next: Next) {
+        let settle = self.outcome(hot, status_code, response, next);
+        self.store.settle(vec![settle]).await.expect("settles");
+    }
+
+    fn outcome(&self, hot: &Hot, status_code: u16, response: &[u8], next: Next) -> Settle {
         let success = (200..300).contains(&status_code);
         let now = self.clock.now();
         let d = &hot.delivery;
@@ -291,7 +320,7 @@ impl Server {
             body_hash: [0; 16],
             superseded: false,
         };
-        let settle = Settle {
+        Settle {
             delivery: d.clone(),
             attempt: Some(attempt),
             event_type: "user.signup".parse().expect("an event type"),
@@ -300,8 +329,7 @@ impl Server {
             health: Health::Same,
             messages: Vec::new(),
             epoch: store::deliveries::NO_EPOCH,
-        };
-        self.store.settle(vec![settle]).await.expect("settles");
+        }
     }
 
     pub fn take_hot(&self) -> Vec<Hot> {

@@ -1,8 +1,10 @@
 //! Counting what happens: rollups of attempts and messages by time.
 
+mod plan;
 mod rollup;
 mod sketch;
 
+pub use plan::{Available, Granularity, Piece, pieces, point};
 pub use rollup::{CLASSES, CountedAttempt, Counts, Rollup, UNACCEPTED, Unaccepted};
 pub use sketch::Sketch;
 

@@ -98,6 +98,15 @@ impl Rollup {
         self.delivery.merge(&other.delivery);
     }
 
+    /// One that has these counts and knows no more of them.
+    pub fn of_counts(counts: &Counts) -> Self {
+        let Counts { messages, bytes, attempts, successes, retries } = *counts;
+        let mut rollup = Self { messages, bytes, retries, ..Self::default() };
+        rollup.attempts[OutcomeClass::Success as usize] = successes;
+        rollup.attempts[OutcomeClass::Status as usize] = attempts - successes;
+        rollup
+    }
+
     /// What can be added up without looking into it.
     pub fn counts(&self) -> Counts {
         Counts {

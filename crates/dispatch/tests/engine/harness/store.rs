@@ -12,6 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{
+    analytics::Counts,
     application::Application,
     attempt::Attempt,
     claim::ClaimKey,
@@ -25,13 +26,14 @@ use domain::{
     name::{EventTypeName, Ref},
     organization::Organization,
     page::{Page, PageRequest},
-    shard::ShardSet,
+    shard::{Shard, ShardSet},
     task::{Task, TaskStatus},
     token::{Actor, Revocation, Token},
 };
 use parking_lot::Mutex;
 use store::{
     Nodes, Result, Store, StoreError,
+    analytics::*,
     catalog::*,
     deliveries::*,
     history::*,
@@ -237,6 +239,18 @@ delegate! {
     failed_messages(tenant: Tenant, endpoint: EndpointId, range: (Timestamp, Timestamp), after: Option<AttemptId>, limit: usize) -> Result<(Vec<MessageId>, Option<AttemptId>)>;
     expunge_message(tenant: Tenant, message: MessageId, now: Timestamp) -> Result<bool>;
     expunge_attempt(tenant: Tenant, message: MessageId, attempt: AttemptId) -> Result<bool>;
+} }
+delegate! {
+        Analytics {
+        flush_rollups(owned: &[(Shard, Epoch)]) -> Result<()>;
+    count_unaccepted(counts: Vec<UnacceptedCount>) -> Result<()>;
+    roll_up(limits: RollupLimits) -> Result<bool>;
+    rolled_up() -> Result<RolledUp>;
+    rollups(org: OrganizationId, of: Of, span: Span, limit: usize) -> Result<Vec<RollupRow>>;
+    application_counts(org: OrganizationId, span: Span) -> Result<Vec<(ApplicationId, Counts)>>;
+    recount(tenant: Tenant, span: Span) -> Result<Vec<RollupRow>>;
+    failing_endpoints(org: OrganizationId, limit: usize) -> Result<Vec<FailingEndpoint>>;
+    pending_work(org: OrganizationId, limit: usize) -> Result<Vec<PendingWork>>;
 } }
 delegate! {
         Tasks {

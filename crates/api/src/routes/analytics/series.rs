@@ -1,0 +1,142 @@
+//! Answering a question from rollups.
+
+use std::time::Duration;
+
+use domain::{
+    analytics::{Available, Granularity, Piece, Unit, pieces},
+    clock::Timestamp,
+    id::ApplicationId,
+    name::Ref,
+    token::{Capability, Scope},
+};
+use store::{
+    StoreError,
+    analytics::{Of, RollupRow, Span},
+};
+
+use super::{
+    applications,
+    groups::{Group, Groups, Names, grouped, rank, row},
+    query::{AnalyticsOut, Dimension, Question},
+};
+use crate::{
+    auth::Caller,
+    error::ApiError,
+    state::{self, ApiState},
+};
+
+/// Rollups that one question may look at.
+const MOST_ROLLUPS: usize = 200_000;
+/// Minutes older than this may be gone: then quarters tell of them.
+const MINUTES_KEPT: Duration = Duration::from_secs(47 * 3_600);
+
+/// One application, if the caller or the question names one.
+async fn application(
+    state: &ApiState,
+    caller: &Caller,
+    question: &Question,
+) -> Result<Option<ApplicationId>, ApiError> {
+    let app = match (&question.app, &caller.scope) {
+        (Some(app), _) => app.clone(),
+        (None, Scope::Application { app, .. }) => Ref::Id(*app),
+        (None, Scope::Organization) => return Ok(None),
+    };
+    Ok(Some(state.app(caller, &app, Capability::ViewBase).await?.application.id))
+}
+
+/// The pieces of time that a stretch is made of.
+pub(super) async fn plan(
+    state: &ApiState,
+    granularity: Granularity,
+    utc_days: bool,
+    range: (Timestamp, Timestamp),
+) -> Result<Vec<Span>, ApiError> {
+    let rolled_up = state.store.rolled_up().await?;
+    let available = Available {
+        minutes_from: Unit::Quarter.ceil(state.clock.now().minus(MINUTES_KEPT)),
+        quarters_until: rolled_up.quarters,
+        days_until: rolled_up.days,
+    };
+    let pieces = pieces(granularity, utc_days, range, available);
+    Ok(pieces.into_iter().map(|(unit, from, until): Piece| Span { unit, from, until }).collect())
+}
+
+pub(super) async fn answer(
+    state: &ApiState,
+    caller: &Caller,
+    question: Question,
+) -> Result<AnalyticsOut, ApiError> {
+    let now = state.clock.now();
+    let (since, until) = question.range(now)?;
+    let app = application(state, caller, &question).await?;
+    let utc = question.zone.to_fixed_offset().is_ok_and(|offset| offset.is_zero());
+    let spans = plan(state, question.granularity, utc, (since, until)).await?;
+    let endpoint = match (app, &question.endpoint) {
+        (_, None) => None,
+        (Some(app), Some(endpoint)) => {
+            let app = state.app(caller, &Ref::Id(app), Capability::ViewBase).await?;
+            Some(state::endpoint(&app, endpoint)?.id)
+        }
+        (None, Some(_)) => return Err(needs_app("endpointId")),
+    };
+    let (mut groups, mut names, mut truncated) = (Groups::new(), Names::new(), false);
+    match app {
+        Some(app) => {
+            let rows = read(state, caller, Of::Application(app), &spans).await?;
+            let wanted =
+                |row: &RollupRow| endpoint.is_none_or(|wanted| row.endpoint == Some(wanted));
+            grouped(&mut groups, &question, rows.into_iter().filter(wanted));
+            if question.has(Dimension::App) {
+                let found = state.app(caller, &Ref::Id(app), Capability::ViewBase).await?;
+                names.insert(app, found.application.name.clone());
+            }
+        }
+        None if question.has(Dimension::Endpoint) => return Err(needs_app("dimensions")),
+        None if question.has(Dimension::App) => {
+            (groups, names, truncated) =
+                applications::groups(state, caller, &question, &spans).await?;
+        }
+        None => {
+            let rows = read(state, caller, Of::EventTypes, &spans).await?;
+            grouped(&mut groups, &question, rows);
+        }
+    }
+    let mut order: Vec<_> =
+        groups.iter().map(|(group, points)| (rank(&question, points), group)).collect();
+    order.sort_by(|(a, left), (b, right)| b.total_cmp(a).then_with(|| left.cmp(right)));
+    truncated |= order.len() > question.limit;
+    let chosen: Vec<Group> =
+        order.into_iter().take(question.limit).map(|(_, group)| group.clone()).collect();
+    let mut rows = Vec::new();
+    for group in chosen {
+        for (time, rollup) in groups.remove(&group).unwrap_or_default() {
+            rows.push(row(&question, &group, time, &rollup, &names));
+        }
+    }
+    Ok(AnalyticsOut { since, until, time_zone: question.zone_name, rows, truncated, as_of: now })
+}
+
+fn needs_app(field: &'static str) -> ApiError {
+    ApiError::invalid(&["query", field], "endpoints are told of one application: name its `appId`")
+}
+
+/// The rollups of a stretch.
+pub(super) async fn read(
+    state: &ApiState,
+    caller: &Caller,
+    of: Of,
+    spans: &[Span],
+) -> Result<Vec<RollupRow>, ApiError> {
+    let mut rows = Vec::new();
+    for span in spans {
+        let left = MOST_ROLLUPS - rows.len().min(MOST_ROLLUPS);
+        let read = state.store.rollups(caller.org, of, *span, left).await;
+        rows.extend(read.map_err(|error| match error {
+            StoreError::Overloaded | StoreError::TooLong => ApiError::generic(
+                "That is too much to look at: ask for a shorter stretch, or a larger granularity.",
+            ),
+            error => error.into(),
+        })?);
+    }
+    Ok(rows)
+}
