@@ -6,6 +6,7 @@
     reason = "a tool that drives processes reads the clock and the environment itself"
 )]
 
+mod analytics;
 mod api;
 mod arrows;
 mod backlog;
@@ -64,6 +65,8 @@ enum Command {
     Kills(kills::Options),
     /// Hours of work in minutes: whether file, memory and descriptors stop growing.
     Soak(soak::Options),
+    /// Questions about millions of attempts, while traffic flows.
+    Analytics(analytics::Options),
     /// Restarts over a huge backlog of overdue deliveries.
     Backlog(backlog::Options),
     /// Nodes over one PostgreSQL that are killed, or stopped for longer than their lease.
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::Load(options) => load::run(&options),
         Command::Kills(options) => kills::run(&options),
         Command::Soak(options) => soak::run(&options),
+        Command::Analytics(options) => analytics::run(&options),
         Command::Backlog(options) => backlog::run(&options),
         Command::Nodes(options) => nodes::run(&options),
         Command::Failover(options) => failover::run(&options),

@@ -22,7 +22,7 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const JWT_SECRET: &str = "a secret of the test, not of anybody";
 
 /// The nodes of one store share it.
-const MASTER_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub const MASTER_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// Builds the server and the load generator as they are shipped.
 pub fn build() -> Result<()> {

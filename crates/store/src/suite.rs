@@ -24,6 +24,7 @@ pub mod applications;
 pub mod attempts;
 pub mod due;
 pub mod endpoints;
+pub mod fill;
 pub mod fixture;
 pub mod health;
 pub mod messages;
