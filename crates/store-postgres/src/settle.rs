@@ -201,7 +201,8 @@ impl Settling {
         } else {
             let (begun, written) =
                 future::join(tx.batch(BEGIN), tx.commit_with(self.settle(&tx, items))).await;
-            begun?;
+            // All of it was sent: if no answer came to the first of it, it may have been done.
+            begun.map_err(|error| Failed { committing: error.is_away(), error })?;
             superseded(&written?)?
         };
         for at in superseded {

@@ -31,14 +31,14 @@ const SLACK: Duration = Duration::from_secs(5);
 /// What is counted together. In the order of keys as they are stored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
-    pub(super) org: OrganizationId,
-    pub(super) app: ApplicationId,
+    pub(crate) org: OrganizationId,
+    pub(crate) app: ApplicationId,
     /// The beginning of the unit.
-    pub(super) at: Timestamp,
+    pub(crate) at: Timestamp,
     /// `None`: of messages.
-    pub(super) endpoint: Option<EndpointId>,
+    pub(crate) endpoint: Option<EndpointId>,
     /// `None`: of what never became an event.
-    pub(super) event_type: Option<EventTypeName>,
+    pub(crate) event_type: Option<EventTypeName>,
 }
 
 pub(super) type Counts = HashMap<Key, Rollup>;

@@ -31,6 +31,11 @@ use store::{
 };
 use tokio::sync::{Mutex, MutexGuard};
 
+pub(crate) use self::{
+    gather::Key as RollupKey,
+    rows::{COLUMNS as ROLLUP_COLUMNS, endpoint, event_type, import, rollup},
+    traffic::{SUMS as TRAFFIC_SUMS, rollup as traffic},
+};
 use self::{
     gather::{Gather, Key, Mark},
     marks::{Begun, Marks},

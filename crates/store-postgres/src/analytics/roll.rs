@@ -35,8 +35,6 @@ const STEP_UNITS: usize = 100;
 const PAGE: i64 = 100;
 /// How long after its end a quarter is rolled up. What comes later is not lost: it is rolled up again.
 const GRACE: Duration = Duration::from_secs(30);
-/// Of what is rolled up there is one row.
-const SLOT: i16 = 0;
 
 /// Behind which organization and application the next step goes on.
 type Place = (Vec<u8>, Vec<u8>);
@@ -230,7 +228,7 @@ async fn application(
     rolled.values().for_each(|rollup| {
         sums.apps.entry((org, span.at, app)).or_default().merge(rollup);
     });
-    sums.write(tx, (span.unit, SLOT), Mode::Put).await?;
+    sums.write(tx, (span.unit, stored::ROLLED_SLOT), Mode::Put).await?;
     Ok(read)
 }
 
@@ -262,6 +260,6 @@ async fn types(tx: &Conn, span: Span, org: OrganizationId) -> Result<usize> {
             sums.types.entry(of).or_default().merge(&traffic::rollup(row, 1)?);
         }
     }
-    sums.write(tx, (span.unit, SLOT), Mode::Put).await?;
+    sums.write(tx, (span.unit, stored::ROLLED_SLOT), Mode::Put).await?;
     Ok(read)
 }

@@ -15,27 +15,30 @@ use tokio_postgres::{Row, types::ToSql};
 use super::gather::Key;
 use crate::{
     conn::{Conn, Params},
+    enqueue::COMMON_SLOT,
     error::{Error, Result},
     rows,
 };
 
 /// The columns behind the key: for [`rollup`].
-pub(super) const COLUMNS: &str = "r.messages, r.bytes, r.retries, r.detail";
+pub(crate) const COLUMNS: &str = "r.messages, r.bytes, r.retries, r.detail";
+/// Of what is rolled up there is one row, in this slot.
+pub(super) const ROLLED_SLOT: i16 = 0;
 /// Rows of one statement.
 const BATCH: usize = 1_000;
 
 /// Reads a rollup from its [`COLUMNS`], of which `first` is the first one's place.
-pub(super) fn rollup(row: &Row, first: usize) -> Result<Rollup> {
+pub(crate) fn rollup(row: &Row, first: usize) -> Result<Rollup> {
     let count = |column| Ok::<_, Error>(rows::get::<i64>(row, first + column)?.unsigned_abs());
     Ok(rollup_codec::decode(count(0)?, count(1)?, count(2)?, rows::bytes(row, first + 3)?)?)
 }
 
 /// A key that is stored as nothing where there is none.
-pub(super) fn event_type(text: &str) -> Result<Option<EventTypeName>> {
+pub(crate) fn event_type(text: &str) -> Result<Option<EventTypeName>> {
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(Error::corrupt) }
 }
 
-pub(super) fn endpoint(bytes: &[u8]) -> Result<Option<EndpointId>> {
+pub(crate) fn endpoint(bytes: &[u8]) -> Result<Option<EndpointId>> {
     if bytes.is_empty() { Ok(None) } else { rows::raw_id(bytes).map(Some) }
 }
 
@@ -269,4 +272,16 @@ pub(super) async fn lock_slot(conn: &Conn, slot: i16) -> Result<()> {
     let sql = "/* rollup */ SELECT pg_advisory_xact_lock($1, $2)";
     conn.query(sql, &[&LOCK, &i32::from(slot)]).await?;
     Ok(())
+}
+
+/// Takes in rollups that are not there yet, with their sums.
+pub(crate) async fn import(conn: &Conn, unit: Unit, counts: BTreeMap<Key, Rollup>) -> Result<()> {
+    let (messages, others): (BTreeMap<_, _>, _) = match unit {
+        Unit::Minute => counts.into_iter().partition(|(key, _)| key.endpoint.is_none()),
+        Unit::Quarter | Unit::Day => (BTreeMap::new(), counts),
+    };
+    super::traffic::add(conn, &messages, COMMON_SLOT).await?;
+    let slot = if unit == Unit::Minute { COMMON_SLOT } else { ROLLED_SLOT };
+    let sums = write_details(conn, unit, &others, Mode::Put).await?;
+    sums.write(conn, (unit, slot), Mode::Add).await
 }

@@ -22,7 +22,7 @@ use crate::{
 const MOST_CONFLICTS: u32 = 5;
 
 /// What is counted in rows of `traffic`, added up: for [`rollup`].
-pub(super) const SUMS: &str = "sum(t.messages)::bigint, sum(t.bytes)::bigint, \
+pub(crate) const SUMS: &str = "sum(t.messages)::bigint, sum(t.bytes)::bigint, \
     sum(t.unaccepted_0)::bigint, sum(t.unaccepted_1)::bigint, sum(t.unaccepted_2)::bigint, \
     sum(t.unaccepted_3)::bigint, sum(t.unaccepted_4)::bigint";
 
@@ -42,7 +42,7 @@ const ADD: &str = "/* count_unaccepted */ INSERT INTO traffic AS t (org, app, at
         unaccepted_4 = t.unaccepted_4 + excluded.unaccepted_4";
 
 /// Reads [`SUMS`], of which `first` is the first one's place.
-pub(super) fn rollup(row: &Row, first: usize) -> Result<Rollup> {
+pub(crate) fn rollup(row: &Row, first: usize) -> Result<Rollup> {
     let count = |column| Ok::<_, Error>(rows::get::<i64>(row, first + column)?.unsigned_abs());
     let mut rollup = Rollup { messages: count(0)?, bytes: count(1)?, ..Rollup::default() };
     for (at, unaccepted) in rollup.unaccepted.iter_mut().enumerate() {
@@ -52,7 +52,7 @@ pub(super) fn rollup(row: &Row, first: usize) -> Result<Rollup> {
 }
 
 /// Adds to what is counted. Keys are of minutes, and have no endpoint.
-pub(crate) async fn add(
+pub(super) async fn add(
     conn: &crate::conn::Conn,
     counts: &BTreeMap<super::Key, Rollup>,
     slot: i16,
