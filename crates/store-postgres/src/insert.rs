@@ -8,15 +8,15 @@ use crate::{conn::Conn, error::Result, publish::Prepared, rows};
 /// Content type that is stored as null.
 pub(crate) const JSON: &str = "application/json";
 
-/// A message whose id is there already is the same call made again: nothing of it is written. That is
-/// why all else depends on what the first part has added.
+/// A message whose id is there already is the same call made again: nothing of it is written, and it is
+/// not counted. That is why all else depends on what the first part has added.
 const INSERT: &str = "/* publish */ WITH m AS (
     INSERT INTO message (org, app, id, event_type, channels, tags, event_id, has_payload,
         content_type, headers, origin, created_at, deliver_at, expires_at, routed, endpoints)
     SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[],
         $7::text[], $8::boolean[], $9::text[], $10::text[], $11::smallint[], $12::bigint[],
         $13::bigint[], $14::bigint[], $15::integer[], $16::bytea[])
-    ON CONFLICT DO NOTHING RETURNING id
+    ON CONFLICT DO NOTHING RETURNING org, app, id, event_type, created_at
 ), p AS (
     INSERT INTO payload (org, app, message, expires_at, codec, body)
     SELECT u.* FROM unnest($17::bytea[], $18::bytea[], $19::bytea[], $20::bigint[], $21::smallint[],
@@ -40,6 +40,14 @@ const INSERT: &str = "/* publish */ WITH m AS (
         $28::smallint[], $29::integer[], $30::bigint[], $31::smallint[], $32::bigint[])
         AS u (org, app, endpoint, message, delivery, trigger, attempts, due, shard, give_up_at)
     JOIN d ON d.delivery = u.delivery
+), t AS (
+    INSERT INTO traffic AS t (org, app, at, event_type, slot, messages, bytes)
+    SELECT m.org, m.app, m.created_at - m.created_at % 60000000 AS at, m.event_type, $33::smallint,
+        count(*), sum(u.bytes)
+    FROM m JOIN unnest($3::bytea[], $34::bigint[]) AS u (id, bytes) ON u.id = m.id
+    GROUP BY m.org, m.app, at, m.event_type ORDER BY m.org, m.app, at, m.event_type
+    ON CONFLICT (org, app, at, event_type, slot) DO UPDATE
+        SET messages = t.messages + excluded.messages, bytes = t.bytes + excluded.bytes
 )
 INSERT INTO pending AS t (org, app, slot, count)
 SELECT org, app, $33::smallint, count(*) FROM d GROUP BY org, app ORDER BY org, app
@@ -68,6 +76,7 @@ struct Messages<'a> {
     expires_at: Vec<i64>,
     routed: Vec<i32>,
     endpoints: Vec<Vec<u8>>,
+    bytes: Vec<i64>,
 }
 
 impl<'a> Messages<'a> {
@@ -93,6 +102,8 @@ impl<'a> Messages<'a> {
         self.expires_at.push(message.expires_at.as_micros());
         self.routed.push(i32::try_from(deliveries.len()).unwrap_or(i32::MAX));
         self.endpoints.push(endpoints.collect());
+        let bytes = body.map_or(0, |body| body.bytes.len());
+        self.bytes.push(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 }
 
@@ -203,6 +214,7 @@ pub(crate) async fn messages(conn: &Conn, items: &[&Prepared], slot: i16) -> Res
             &d.shard,
             &d.give_up_at,
             &slot,
+            &m.bytes,
         ],
     )
     .await

@@ -5,6 +5,7 @@
 //! files are named like those of `store` that they implement. Start with `migrations/`: it says what is
 //! kept, and how it is found again.
 
+mod analytics;
 mod catalog;
 mod check;
 mod committer;
@@ -44,6 +45,7 @@ use deadpool_postgres::Pool;
 
 pub use crate::options::{OpenError, Ports, PostgresOptions};
 use crate::{
+    analytics::Counting,
     committer::Committer,
     conn::{Conn, Tx},
     connect::Connector,
@@ -82,6 +84,7 @@ pub(crate) struct Shared {
     /// This node's id, made anew at each start: what an earlier one was given it does not own.
     pub(crate) node: [u8; 16],
     pub(crate) house: House,
+    pub(crate) counting: Counting,
     pool: Pool,
 }
 
@@ -122,13 +125,16 @@ impl PostgresStore {
             let object = pool.get().await.map_err(|error| failed(error.into()))?;
             let conn = Conn::new(object, MIGRATION_TIMEOUT, connector.doubts());
             schema::migrate(&connector, &conn, &ports.vault).await?;
+            analytics::begin(&conn, ports.clock.now()).await.map_err(failed)?;
         }
         let mut node = [0; 16];
         ports.entropy.fill(&mut node);
+        let slot = (u16::from_be_bytes([node[0], node[1]]) % SLOTS).cast_signed() * 2;
         let shared = Arc::new(Shared {
             pool: connector.by_key().pool(options.connections.max(1), options.call_timeout),
             node,
             house: House::default(),
+            counting: Counting::new(&connector, &options, slot + 1),
             connector: connector.clone(),
             ports,
             options,
@@ -137,7 +143,6 @@ impl PostgresStore {
         let quiet = Arc::new(Quiet::new(shared.ports.clock.clone()));
         let by_key = connector.by_key();
         let line = || by_key.pool(1, shared.options.call_timeout);
-        let slot = (u16::from_be_bytes([node[0], node[1]]) % SLOTS).cast_signed() * 2;
         let ingest = Ingest { shared: shared.clone(), pool: line(), slot };
         let settling = Settling { shared: shared.clone(), pool: line(), slot: slot + 1 };
         let (rows, bytes) = (shared.options.queue_rows, shared.options.queue_bytes);

@@ -115,6 +115,10 @@ impl Act for Ingest {
         let chosen: Vec<_> = new.iter().map(|at| items[*at]).collect();
         if chosen.is_empty() {
             tx.rollback().await?;
+        } else if let Some(oldest) = self.shared.late(moments(&chosen)) {
+            insert::messages(&tx, &chosen, self.slot).await?;
+            self.shared.counted_late(&tx, oldest).await?;
+            tx.commit_with(async { Ok(()) }).await?;
         } else {
             tx.commit_with(insert::messages(&tx, &chosen, self.slot)).await?;
         }
@@ -125,11 +129,24 @@ impl Act for Ingest {
     }
 }
 
+/// The times that messages are counted in.
+fn moments(items: &[&Prepared]) -> impl Iterator<Item = Timestamp> {
+    items.iter().map(|item| item.new.message.created_at)
+}
+
 /// Writes messages in an open transaction: those that an outcome causes.
-pub(crate) async fn publish(tx: &Tx, items: &[&Prepared], slot: i16) -> Result<Vec<Published>> {
+pub(crate) async fn publish(
+    shared: &Shared,
+    tx: &Tx,
+    items: &[&Prepared],
+    slot: i16,
+) -> Result<Vec<Published>> {
     let (mut verdicts, new) = judge(tx, items).await?;
     let chosen: Vec<_> = new.iter().map(|at| items[*at]).collect();
     insert::messages(tx, &chosen, slot).await?;
+    if let Some(oldest) = shared.late(moments(&chosen)) {
+        shared.counted_late(tx, oldest).await?;
+    }
     for at in new {
         verdicts[at] = Some(Published::Stored);
     }

@@ -14,7 +14,7 @@ use store::deliveries::{Settle, Settled};
 use tokio_postgres::Row;
 
 use crate::{
-    Shared,
+    Shared, analytics,
     committer::{Act, Failed, Key},
     conn::{BEGIN, Conn, Tx},
     ending,
@@ -158,10 +158,33 @@ impl Act for Settling {
     }
 
     async fn write(&self, items: &[&Outcome]) -> Result<Vec<Settled>, Failed> {
+        let counting = &self.shared.counting;
+        let _writing = counting.writing().await;
+        let written = self.write_and_lower(items).await;
+        match &written {
+            // Whoever is taken had as many attempts as this one found: so its attempt is new, and a
+            // repeat is not taken again.
+            Ok(settled) => {
+                let taken = items.iter().zip(settled).filter(|(_, settled)| !settled.superseded);
+                counting.count(taken.map(|(item, _)| &item.settle));
+            }
+            Err(failed) if failed.committing => {
+                counting.doubt(items.iter().map(|item| &item.settle));
+            }
+            Err(_) => {}
+        }
+        written
+    }
+}
+
+impl Settling {
+    /// Outcomes, and how far attempts are counted, if these come late.
+    async fn write_and_lower(&self, items: &[&Outcome]) -> Result<Vec<Settled>, Failed> {
+        let lowered = self.shared.counting.lowered(items.iter().map(|item| &item.settle));
         let tx = Tx::unbegun(self.shared.conn(&self.pool).await?);
         tx.prepare(SETTLE).await?;
         let mut settled = vec![Settled::default(); items.len()];
-        let superseded = if items.iter().any(|item| item.is_rare()) {
+        let superseded = if items.iter().any(|item| item.is_rare()) || !lowered.is_empty() {
             let (begun, written) = future::join(tx.batch(BEGIN), self.settle(&tx, items)).await;
             begun?;
             let superseded = superseded(&written?)?;
@@ -169,12 +192,17 @@ impl Act for Settling {
                 settled[*at].superseded = true;
             }
             self.rare(&tx, items, &mut settled).await?;
+            if !lowered.is_empty() {
+                analytics::lower(&tx, &lowered).await?;
+            }
             tx.commit_with(async { Ok(()) }).await?;
+            self.shared.counting.marked(&lowered);
             superseded
         } else {
             let (begun, written) =
                 future::join(tx.batch(BEGIN), tx.commit_with(self.settle(&tx, items))).await;
-            begun?;
+            // All of it was sent: if no answer came to the first of it, it may have been done.
+            begun.map_err(|error| Failed { committing: error.is_away(), error })?;
             superseded(&written?)?
         };
         for at in superseded {
@@ -339,7 +367,8 @@ impl Settling {
         }
         let caused: Vec<&Prepared> = items.iter().flat_map(|item| &item.messages).collect();
         if !caused.is_empty() {
-            let mut published = publish::publish(tx, &caused, self.slot).await?.into_iter();
+            let mut published =
+                publish::publish(&self.shared, tx, &caused, self.slot).await?.into_iter();
             for (item, settled) in items.iter().zip(settled) {
                 settled.published = published.by_ref().take(item.messages.len()).collect();
             }

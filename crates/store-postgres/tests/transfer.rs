@@ -320,6 +320,9 @@ async fn what_differs_is_found() {
         ("UPDATE endpoint SET disabled = NOT disabled", Part::Endpoints),
         ("UPDATE due SET give_up_at = give_up_at + 1", Part::Deliveries),
         ("DELETE FROM attempt WHERE superseded", Part::Attempts),
+        ("UPDATE rollup SET messages = messages + 1 WHERE unit = 2", Part::Rollups),
+        ("UPDATE traffic SET bytes = bytes + 1", Part::Rollups),
+        ("UPDATE counted SET up_to = up_to - 1 WHERE shard = 7", Part::Rollups),
         ("UPDATE claim SET expires_at = expires_at + 1", Part::Claims),
         ("UPDATE payload SET body = 'x', codec = 0 WHERE codec = 1", Part::Messages),
     ] {

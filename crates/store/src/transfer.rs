@@ -11,7 +11,10 @@ use aws_lc_rs::digest;
 
 pub use self::{
     mover::{MoveError, Mover, Progress, tally},
-    record::{AuditRow, MovedBody, MovedDelivery, MovedMessage, Part, Record, is_blank},
+    record::{
+        AuditRow, MovedBody, MovedDelivery, MovedMarks, MovedMessage, MovedRollup, Part, Record,
+        is_blank,
+    },
     tally::Tally,
 };
 use crate::{Result, StoreError};

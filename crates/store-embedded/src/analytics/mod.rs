@@ -24,9 +24,11 @@ use store::{
 };
 
 pub(crate) use self::{
-    gather::{Dirty, Fact, Gather},
+    gather::{Dirty, Fact, Gather, Marks},
+    keys::{Key as RollupKey, event_type},
     recount::recover,
     roll::Roller,
+    rows::{COLUMNS as ROLLUP_COLUMNS, put_with_sums, rollup},
 };
 use crate::{EmbeddedStore, error::Result, writer::Label};
 

@@ -117,9 +117,13 @@ fn attempts(
     Ok(())
 }
 
-/// Counts anew the minutes of which something may be missing. The writer does it before it begins.
+/// Counts anew the minutes of which something may be missing. The writer does it before it begins. While
+/// another store is moved into this one it does not: that one's counts come with it.
 pub(crate) fn recover(conn: &Connection, now: Timestamp) -> Result<()> {
     super::gather::begin(conn, now)?;
+    if crate::transfer::progress(conn)?.is_some() {
+        return Ok(());
+    }
     let mut marks = Marks::load(conn)?;
     let from = marks.counted;
     let mut apps = conn.prepare(

@@ -13,10 +13,10 @@ use super::{gather::Marks, keys::Key};
 use crate::error::Result;
 
 /// The columns behind the key: for [`rollup`].
-pub(super) const COLUMNS: &str = "messages, bytes, retries, detail";
+pub(crate) const COLUMNS: &str = "messages, bytes, retries, detail";
 
 /// Reads a rollup from its [`COLUMNS`], of which `first` is the first one's place.
-pub(super) fn rollup(row: &Row<'_>, first: usize) -> Result<Rollup> {
+pub(crate) fn rollup(row: &Row<'_>, first: usize) -> Result<Rollup> {
     let count = |column| row.get::<_, i64>(first + column).map(i64::unsigned_abs);
     let detail = row.get_ref(first + 3)?.as_blob().map_err(crate::error::Error::corrupt)?;
     Ok(rollup_codec::decode(count(0)?, count(1)?, count(2)?, detail)?)
@@ -168,6 +168,19 @@ pub(super) fn add(conn: &Connection, part: &HashMap<Key, Rollup>, marks: &mut Ma
 /// Writes a rollup of an endpoint and event type in the place of what is there.
 pub(super) fn put_detail(conn: &Connection, unit: Unit, key: &Key, rollup: &Rollup) -> Result<()> {
     write_detail(conn, unit, key, rollup, Mode::Put)
+}
+
+/// Writes a rollup that is not there yet, and adds it to its sums.
+pub(crate) fn put_with_sums(
+    conn: &Connection,
+    unit: Unit,
+    key: &Key,
+    rollup: &Rollup,
+) -> Result<()> {
+    write_detail(conn, unit, key, rollup, Mode::Put)?;
+    let mut sums = Sums::default();
+    sums.add(key, rollup);
+    sums.write(conn, unit, Mode::Add)
 }
 
 /// Writes an application's rollup in the place of what is there.

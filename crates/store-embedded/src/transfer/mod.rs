@@ -5,6 +5,7 @@ mod catalog;
 mod history;
 mod keyed;
 mod records;
+mod rollups;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
@@ -99,6 +100,7 @@ fn export(
         Part::Revocations => records::revocations(conn, after, limits),
         Part::Tasks => records::tasks(conn, after, limits),
         Part::Audit => records::audit(conn, after, limits),
+        Part::Rollups => rollups::rollups(conn, after, limits),
     }
 }
 
@@ -126,6 +128,11 @@ fn write(tx: &mut Tx<'_>, record: &Record) -> Result<()> {
         Record::Revocation(revocation) => records::write_revocation(tx, revocation),
         Record::Task(task) => crate::tasks::write(tx, task),
         Record::Audit(row) => records::write_audit(tx, row),
+        Record::Rollup(rollup) => rollups::write_rollup(tx, rollup),
+        Record::Counted(marks) => {
+            rollups::write_marks(tx, *marks);
+            Ok(())
+        }
     }
 }
 
@@ -139,7 +146,7 @@ fn there_already(what: impl std::fmt::Display) -> Error {
     Error::Store(StoreError::Internal(format!("{what} is there already")))
 }
 
-fn progress(conn: &Connection) -> Result<Option<Vec<u8>>> {
+pub(crate) fn progress(conn: &Connection) -> Result<Option<Vec<u8>>> {
     let sql = "/* move */ SELECT value FROM meta WHERE name = ?1";
     Ok(conn.prepare_cached(sql)?.query_row([PROGRESS], |row| row.get(0)).optional()?)
 }
@@ -163,7 +170,7 @@ fn is_empty(conn: &Connection) -> Result<bool> {
         OR EXISTS (SELECT 1 FROM claim) OR EXISTS (SELECT 1 FROM claim_recent)
         OR EXISTS (SELECT 1 FROM response) OR EXISTS (SELECT 1 FROM token)
         OR EXISTS (SELECT 1 FROM revocation) OR EXISTS (SELECT 1 FROM task)
-        OR EXISTS (SELECT 1 FROM audit))";
+        OR EXISTS (SELECT 1 FROM audit) OR EXISTS (SELECT 1 FROM rollup))";
     Ok(conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
@@ -186,6 +193,8 @@ fn sizes(conn: &Connection) -> Result<[u64; Part::ALL.len()]> {
             Part::Revocations => "/* move */ SELECT count(*) FROM revocation",
             Part::Tasks => "/* move */ SELECT count(*) FROM task",
             Part::Audit => "/* move */ SELECT count(*) FROM audit",
+            // And how far counting has come.
+            Part::Rollups => "/* move */ SELECT count(*) + 1 FROM rollup",
         };
         *size = conn.query_row(sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs();
     }

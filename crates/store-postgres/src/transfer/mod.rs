@@ -5,6 +5,7 @@ mod catalog;
 mod history;
 mod keyed;
 mod records;
+mod rollups;
 
 use std::collections::BTreeMap;
 
@@ -125,6 +126,7 @@ impl Shared {
             Part::Revocations => records::revocations(conn, after, limits).await,
             Part::Tasks => records::tasks(conn, after, limits).await,
             Part::Audit => records::audit(conn, after, limits).await,
+            Part::Rollups => rollups::rollups(conn, after, limits).await,
         }
     }
 
@@ -137,6 +139,7 @@ impl Shared {
             future::try_join_all(some.iter().map(|record| write(&tx, &self.ports, record))).await?;
         }
         count_pending(&tx, records).await?;
+        rollups::write_rollups(&tx, records).await?;
         let sql = "/* move */ INSERT INTO meta (name, value) VALUES ($1, $2)
                    ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         tx.execute(sql, &[&PROGRESS, &step.to]).await?;
@@ -163,7 +166,8 @@ impl Shared {
             OR EXISTS (SELECT 1 FROM attempt) OR EXISTS (SELECT 1 FROM claim)
             OR EXISTS (SELECT 1 FROM response) OR EXISTS (SELECT 1 FROM token)
             OR EXISTS (SELECT 1 FROM revocation) OR EXISTS (SELECT 1 FROM task)
-            OR EXISTS (SELECT 1 FROM audit))";
+            OR EXISTS (SELECT 1 FROM audit) OR EXISTS (SELECT 1 FROM rollup)
+            OR EXISTS (SELECT 1 FROM traffic))";
         rows::get(&self.read().await?.query_one(sql, &[]).await?, 0)
     }
 
@@ -187,6 +191,11 @@ impl Shared {
                 Part::Revocations => "/* move */ SELECT count(*) FROM revocation",
                 Part::Tasks => "/* move */ SELECT count(*) FROM task",
                 Part::Audit => "/* move */ SELECT count(*) FROM audit",
+                // And how far counting has come.
+                Part::Rollups => {
+                    "/* move */ SELECT (SELECT count(*) FROM rollup) + 1 + (SELECT count(*) FROM
+                     (SELECT DISTINCT org, app, at, event_type FROM traffic) t)"
+                }
             };
             *size = rows::narrow(rows::get::<i64>(&client.query_one(sql, &[]).await?, 0)?)?;
         }
@@ -220,6 +229,9 @@ async fn write(tx: &Tx, ports: &Ports, record: &Record) -> Result<()> {
         Record::Revocation(revocation) => records::write_revocation(tx, ports, revocation).await,
         Record::Task(task) => records::write_task(tx, task).await,
         Record::Audit(row) => records::write_audit(tx, ports, row).await,
+        // All of a batch together.
+        Record::Rollup(_) => Ok(()),
+        Record::Counted(marks) => rollups::write_marks(tx, *marks).await,
     }
 }
 

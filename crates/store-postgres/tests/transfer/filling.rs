@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use domain::{
+    analytics::Unaccepted,
     application::Application,
     claim::{ClaimKey, ClaimKind},
-    clock::ManualClock,
+    clock::{ManualClock, Timestamp},
     delivery::{Health, Next, Trigger},
     endpoint::{Endpoint, Transformation},
     entropy::Entropy,
@@ -24,6 +25,7 @@ use domain::{
 use serde_json::json;
 use store::{
     Store,
+    analytics::{RollupLimits, UnacceptedCount},
     history::Tenant,
     housekeeping::RetentionLimits,
     publish::{Claim, NewMessage, SavedResponse},
@@ -62,6 +64,7 @@ pub async fn fill(store: &dyn Store, clock: &ManualClock) -> Filled {
     sources(&f, &mut filled).await;
     let g = f.other();
     neighbour(&g, &mut filled).await;
+    rollups(&f, &filled).await;
     clock.advance(Duration::from_secs(400));
     let limits = RetentionLimits { now: at(400), history_before: at(0), rows: 1_000 };
     let swept = store.sweep(limits).await.expect("a sweep");
@@ -77,6 +80,23 @@ pub async fn fill(store: &dyn Store, clock: &ManualClock) -> Filled {
     filled.keys.push((blank.org, key("b")));
     filled.orgs.extend([f.org, g.org, blank.org]);
     filled
+}
+
+/// Of all units, some rolled up.
+async fn rollups(f: &Fixture<'_>, filled: &Filled) {
+    let (org, app) = filled.apps[0];
+    let (tenant, at_10, count) = (Tenant { org, app }, at(10), 3);
+    let unaccepted = UnacceptedCount { tenant, at: at_10, why: Unaccepted::Rate, count };
+    assert_eq!(f.store.count_unaccepted(vec![unaccepted]).await, Ok(()));
+    assert_eq!(f.store.flush_rollups(&[]).await, Ok(()));
+    let before = Timestamp::EPOCH;
+    let limits = RollupLimits {
+        now: at(2 * 86_400),
+        minutes_before: before,
+        quarters_before: before,
+        days_before: before,
+    };
+    while f.store.roll_up(limits).await.expect("a step") {}
 }
 
 async fn catalogue(f: &Fixture<'_>, filled: &mut Filled) {

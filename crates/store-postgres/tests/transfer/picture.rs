@@ -1,6 +1,7 @@
 //! All that can be asked of a store, asked.
 
 use domain::{
+    analytics::Unit,
     clock::Timestamp,
     endpoint::Endpoint,
     name::Ref,
@@ -8,6 +9,7 @@ use domain::{
 };
 use store::{
     Store,
+    analytics::{Of, Span},
     catalog::ApplicationFilter,
     deliveries::LaneKey,
     history::{AttemptFilter, MessageFilter},
@@ -50,6 +52,7 @@ impl Picture {
             picture.note("sources", store.list_applications(*org, SOURCES, first(250)).await);
             picture.note("tasks", store.list_tasks(*org, None, None, first(250)).await);
         }
+        picture.of_counts(store, filled).await;
         for (org, name) in &filled.event_types {
             picture.note("event type", store.event_type(*org, name).await);
         }
@@ -62,6 +65,29 @@ impl Picture {
         picture.of_messages(store, filled).await;
         picture.of_the_rest(store, filled).await;
         picture
+    }
+
+    async fn of_counts(&mut self, store: &dyn Store, filled: &Filled) {
+        // Those of a time are in an order of the store's own.
+        let rollups = async |org, of, span| {
+            let mut rows = store.rollups(org, of, span, 1_000).await.expect("rollups");
+            rows.sort_by_key(|row| (row.at, row.app, row.endpoint, row.event_type.clone()));
+            rows
+        };
+        for unit in [Unit::Minute, Unit::Quarter, Unit::Day] {
+            let span = Span { unit, from: unit.floor(at(0)), until: at(3 * 86_400) };
+            for org in &filled.orgs {
+                for of in [Of::Applications, Of::EventTypes] {
+                    self.note("rollups", rollups(*org, of, span).await);
+                }
+                self.note("sums", store.application_counts(*org, span).await);
+            }
+            for (org, app) in &filled.apps {
+                let of = Of::Application(*app);
+                self.note("rollups", rollups(*org, of, span).await);
+            }
+        }
+        self.note("rolled up", store.rolled_up().await);
     }
 
     async fn at_endpoints(&mut self, store: &dyn Store, filled: &Filled) {

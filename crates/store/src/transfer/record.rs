@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::{
+    analytics::{Rollup, Unit},
     application::Application,
     attempt::Attempt,
     claim::ClaimKey,
@@ -11,6 +12,7 @@ use domain::{
     event_type::EventType,
     id::{ApplicationId, AttemptId, EndpointId, MessageId, OrganizationId},
     message::Message,
+    name::EventTypeName,
     organization::{Organization, OrganizationSettings},
     task::Task,
     token::{Revocation, Token},
@@ -41,11 +43,12 @@ pub enum Part {
     Revocations,
     Tasks,
     Audit,
+    Rollups,
 }
 
 impl Part {
     /// All of them, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Organizations,
         Self::Applications,
         Self::Endpoints,
@@ -59,6 +62,7 @@ impl Part {
         Self::Revocations,
         Self::Tasks,
         Self::Audit,
+        Self::Rollups,
     ];
 
     /// For people.
@@ -77,6 +81,7 @@ impl Part {
             Self::Revocations => "revocations",
             Self::Tasks => "tasks",
             Self::Audit => "audit rows",
+            Self::Rollups => "counts by time",
         }
     }
 
@@ -148,6 +153,10 @@ pub enum Record {
     Task(Task),
     /// Who did what.
     Audit(AuditRow),
+    /// Counts of an endpoint and event type. Sums of them have no records.
+    Rollup(MovedRollup),
+    /// How far counting has come: the last record of rollups.
+    Counted(MovedMarks),
 }
 
 /// A message, and what belongs to its row.
@@ -184,6 +193,35 @@ pub struct MovedDelivery {
     pub attempts: Vec<AttemptId>,
     /// Of the work that remains, beside what the record says of it; `None` once it has ended.
     pub give_up_at: Option<Timestamp>,
+}
+
+/// A rollup, and what it is of.
+pub struct MovedRollup {
+    /// The environment.
+    pub org: OrganizationId,
+    /// The customer.
+    pub app: ApplicationId,
+    /// How much time it spans.
+    pub unit: Unit,
+    /// From when on.
+    pub at: Timestamp,
+    /// `None` if it is of messages.
+    pub endpoint: Option<EndpointId>,
+    /// `None` if it is of what never became an event.
+    pub event_type: Option<EventTypeName>,
+    /// What was counted.
+    pub rollup: Rollup,
+}
+
+/// Up to when rollups say all there is to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MovedMarks {
+    /// Attempts are counted in all minutes before this one, and messages in all.
+    pub counted: Timestamp,
+    /// Quarters before this are complete.
+    pub quarters: Timestamp,
+    /// Days before this are complete.
+    pub days: Timestamp,
 }
 
 /// A row of the audit.

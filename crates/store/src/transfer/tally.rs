@@ -3,6 +3,7 @@
 
 use aws_lc_rs::digest;
 use domain::{
+    analytics::{Rollup, Sketch},
     application::Application,
     attempt::{Attempt, Outcome},
     clock::Timestamp,
@@ -16,7 +17,7 @@ use domain::{
 };
 use serde::Serialize;
 
-use super::{AuditRow, MovedBody, MovedDelivery, MovedMessage, Record};
+use super::{AuditRow, MovedBody, MovedDelivery, MovedMarks, MovedMessage, MovedRollup, Record};
 use crate::{
     Result, codec,
     history::DeliveryRecord,
@@ -179,8 +180,39 @@ fn write(f: &mut Fields, record: &Record) -> Result<()> {
                 f.text(text);
             }
         }
+        Record::Rollup(rollup) => {
+            f.text("rollup");
+            write_rollup(f, rollup);
+        }
+        Record::Counted(MovedMarks { counted, quarters, days }) => {
+            f.text("counted");
+            for time in [counted, quarters, days] {
+                f.time(*time);
+            }
+        }
     }
     Ok(())
+}
+
+fn write_rollup(f: &mut Fields, moved: &MovedRollup) {
+    let MovedRollup { org, app, unit, at, endpoint, event_type, rollup } = moved;
+    let Rollup { messages, bytes, attempts, retries, unaccepted, response, delivery } = rollup;
+    f.id(org);
+    f.id(app);
+    f.number(*unit as u8);
+    f.time(*at);
+    f.option(endpoint.as_ref(), Fields::id);
+    f.json(event_type);
+    for number in [messages, bytes, retries].into_iter().chain(attempts).chain(unaccepted) {
+        f.number(*number);
+    }
+    for sketch in [response, delivery] {
+        let buckets: &[(u16, u64)] = Sketch::buckets(sketch);
+        f.list(buckets, |f, (bucket, count)| {
+            f.number(*bucket);
+            f.number(*count);
+        });
+    }
 }
 
 fn write_application(f: &mut Fields, application: &Application) {

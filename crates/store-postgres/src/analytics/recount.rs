@@ -1,0 +1,277 @@
+//! The truth about minutes, from messages and attempts; and how the attempts of a shard are brought back
+//! to it by its next owner.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    time::Duration,
+};
+
+use domain::{
+    analytics::{CountedAttempt, Rollup, Unit},
+    clock::Timestamp,
+    id::{ApplicationId, AttemptId, EndpointId, MessageId, OrganizationId},
+    shard::Shard,
+};
+use store::{
+    analytics::{RollupRow, Span},
+    codec,
+    history::Tenant,
+};
+
+use super::{
+    flush::{not_owned, write_minutes},
+    gather::{Key, Owned},
+    rows::{self as stored, Mode},
+};
+use crate::{
+    Shared,
+    conn::{Conn, Params, Tx},
+    error::{Error, Result},
+    rows,
+};
+
+/// Longer than any attempt: one that began before a minute may have ended in it.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(15 * 60);
+/// Endpoints of one statement, and how many attempts of each it reads.
+const ENDPOINTS: usize = 100;
+const ATTEMPTS: usize = 500;
+/// Endpoints that are listed at a time, and messages that are read.
+const PAGE: usize = 1_000;
+/// Rows after which what was counted is written.
+const WRITE_ROWS: usize = 2_000;
+
+type Counted = BTreeMap<Key, Rollup>;
+
+/// An endpoint of which attempts are read.
+struct Walk {
+    tenant: Tenant,
+    endpoint: EndpointId,
+    /// Those that ended before are left out.
+    since: Timestamp,
+    /// The last one that was read.
+    behind: [u8; 20],
+}
+
+impl Walk {
+    fn new(tenant: Tenant, endpoint: EndpointId, since: Timestamp) -> Self {
+        let behind = *AttemptId::floor(since.minus(LONGEST_ATTEMPT)).raw();
+        Self { tenant, endpoint, since, behind }
+    }
+}
+
+/// Few attempts are left out; each endpoint's are found by their key.
+fn attempts_sql() -> String {
+    // All of an attempt but what is long.
+    let columns = rows::ATTEMPT.replace("t.response", "''::bytea").replace("t.url", "''");
+    let columns = columns.replace("t.secrets", "''::bytea");
+    format!(
+        "/* recount */ SELECT {columns}, u.place, m.event_type, m.created_at, m.deliver_at
+         FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bigint[])
+             WITH ORDINALITY AS u (org, app, endpoint, behind, since, place)
+         CROSS JOIN LATERAL (SELECT * FROM attempt t WHERE t.org = u.org AND t.app = u.app
+             AND t.endpoint = u.endpoint AND t.id > u.behind AND t.id < $6 AND NOT t.superseded
+             AND t.started_at + t.duration >= u.since AND t.started_at + t.duration < $7
+             ORDER BY t.id LIMIT $8) t
+         LEFT JOIN LATERAL (SELECT m.event_type, m.created_at, m.deliver_at FROM message m
+             WHERE m.org = t.org AND m.app = t.app AND m.id = t.message OFFSET 0) m ON true
+         ORDER BY u.place, t.id"
+    )
+}
+
+/// Counts a page of the attempts that ended before `until`, and takes those endpoints off the list of
+/// which there are no more.
+async fn attempts(
+    conn: &Conn,
+    walks: &mut VecDeque<Walk>,
+    until: Timestamp,
+    counted: &mut Counted,
+) -> Result<()> {
+    let mut page: Vec<Walk> = walks.drain(..walks.len().min(ENDPOINTS)).collect();
+    let orgs: Vec<&[u8]> = page.iter().map(|walk| &walk.tenant.org.raw()[..]).collect();
+    let apps: Vec<&[u8]> = page.iter().map(|walk| &walk.tenant.app.raw()[..]).collect();
+    let endpoints: Vec<&[u8]> = page.iter().map(|walk| &walk.endpoint.raw()[..]).collect();
+    let behind: Vec<&[u8]> = page.iter().map(|walk| &walk.behind[..]).collect();
+    let since: Vec<i64> = page.iter().map(|walk| walk.since.as_micros()).collect();
+    let end = match until {
+        Timestamp::MAX => [0xff; 20],
+        until => *AttemptId::floor(until).raw(),
+    };
+    let (limit, before) = (ATTEMPTS as i64, until.as_micros());
+    let params: Params<'_> =
+        &[&orgs, &apps, &endpoints, &behind, &since, &end.as_slice(), &before, &limit];
+    let found = conn.query(&attempts_sql(), params).await?;
+    let mut read = vec![0; page.len()];
+    for row in &found {
+        let place = usize::try_from(rows::get::<i64>(row, 17)? - 1).map_err(Error::corrupt)?;
+        let walk = &mut page[place];
+        let attempt = rows::attempt(row, walk.tenant, walk.endpoint)?;
+        (walk.behind, read[place]) = (*attempt.id.raw(), read[place] + 1);
+        // As `Message::wanted_at` says. Of one that is gone nothing is known.
+        let wanted_at = rows::opt_time(row, 19)?.max(rows::opt_time(row, 20)?);
+        let attempt = CountedAttempt::new(&attempt, wanted_at.unwrap_or(attempt.started_at));
+        let key = Key {
+            org: walk.tenant.org,
+            app: walk.tenant.app,
+            at: Unit::Minute.floor(attempt.ended_at),
+            endpoint: Some(walk.endpoint),
+            event_type: stored::event_type(rows::get::<Option<_>>(row, 18)?.unwrap_or_default())?,
+        };
+        counted.entry(key).or_default().add(&attempt);
+    }
+    let more = page.into_iter().zip(read).filter(|(_, read)| *read == ATTEMPTS);
+    walks.extend(more.map(|(walk, _)| walk));
+    Ok(())
+}
+
+/// Endpoints behind one, deleted or not, in the order of their keys.
+async fn endpoints(conn: &Conn, after: &[Vec<u8>; 3]) -> Result<Vec<(Tenant, EndpointId)>> {
+    let sql = "/* recount */ SELECT org, app, endpoint FROM endpoint
+               WHERE (org, app, endpoint) > ($1, $2, $3) ORDER BY org, app, endpoint LIMIT $4";
+    let params: Params<'_> = &[&after[0], &after[1], &after[2], &(PAGE as i64)];
+    let found = conn.query(sql, params).await?;
+    let endpoint = |row: &tokio_postgres::Row| {
+        let (org, app): (OrganizationId, ApplicationId) = (rows::id(row, 0)?, rows::id(row, 1)?);
+        Ok((Tenant { org, app }, rows::id(row, 2)?))
+    };
+    found.iter().map(endpoint).collect()
+}
+
+/// Recounts the shards that wait for it. What this node counts of them meanwhile is not in it: what is
+/// committed before the snapshot is, and nothing else.
+pub(super) async fn take_over(shared: &Shared) -> Result<()> {
+    let gather = &shared.counting.gather;
+    let shards = gather.to_recount();
+    if shards.is_empty() {
+        return Ok(());
+    }
+    let (snapshot, marks) = {
+        let _writing = gather.writing.lock().await;
+        let snapshot = shared.snapshot().await?;
+        let marks = marks(&snapshot).await?;
+        gather.forget_counts(&shards);
+        (snapshot, marks)
+    };
+    let wanted: HashMap<Shard, Owned> = shards.iter().map(|(key, _)| (key.0, *key)).collect();
+    let mut after: [Vec<u8>; 3] = Default::default();
+    let (mut walks, mut counted, mut more) = (VecDeque::new(), Counted::new(), true);
+    while more || !walks.is_empty() {
+        if walks.len() < ENDPOINTS && more {
+            let page = endpoints(&snapshot, &after).await?;
+            more = page.len() == PAGE;
+            for (tenant, endpoint) in page {
+                after = [&tenant.org.raw()[..], &tenant.app.raw()[..], &endpoint.raw()[..]]
+                    .map(<[u8]>::to_vec);
+                let shard = Shard::of(&tenant.org, &tenant.app, &endpoint);
+                let since = marks.get(&shard).filter(|_| wanted.contains_key(&shard));
+                walks.extend(since.map(|since| Walk::new(tenant, endpoint, *since)));
+            }
+            continue;
+        }
+        attempts(&snapshot, &mut walks, Timestamp::MAX, &mut counted).await?;
+        // A key is whole when its endpoint has no more.
+        if counted.len() >= WRITE_ROWS {
+            let open: Vec<EndpointId> = walks.iter().map(|walk| walk.endpoint).collect();
+            let whole = |key: &Key| key.endpoint.is_some_and(|endpoint| !open.contains(&endpoint));
+            let (write, keep) = counted.into_iter().partition(|(key, _)| whole(key));
+            counted = keep;
+            if !put(shared, &write, &wanted).await? {
+                return Ok(());
+            }
+        }
+    }
+    snapshot.rollback().await?;
+    if put(shared, &counted, &wanted).await? {
+        gather.recounted(&shards, &marks);
+    }
+    Ok(())
+}
+
+async fn marks(conn: &Conn) -> Result<HashMap<Shard, Timestamp>> {
+    let found = conn.query("/* recount */ SELECT shard, up_to FROM counted", &[]).await?;
+    let mark = |row: &tokio_postgres::Row| {
+        Ok((Shard(rows::narrow(rows::get::<i16>(row, 0)?)?), rows::time(row, 1)?))
+    };
+    found.iter().map(mark).collect()
+}
+
+/// Writes what was found in the place of what is there. False, and nothing is written, if some of these
+/// shards are another node's by now: the rest begins anew.
+async fn put(shared: &Shared, counted: &Counted, shards: &HashMap<Shard, Owned>) -> Result<bool> {
+    let counting = &shared.counting;
+    let tx = Tx::begin(shared.conn(&counting.pool).await?).await?;
+    write_minutes(&tx, counting, counted, Mode::Put).await?;
+    let lost = not_owned(&tx, &shared.node, shards.values().copied()).await?;
+    if lost.is_empty() {
+        tx.commit().await?;
+        return Ok(true);
+    }
+    counting.gather.drop_shards(&lost);
+    tx.rollback().await?;
+    Ok(false)
+}
+
+/// Counts an application's messages of a span of time.
+async fn messages(conn: &Conn, tenant: Tenant, span: Span, counted: &mut Counted) -> Result<()> {
+    let sql = format!(
+        "/* recount */ SELECT m.id, m.event_type, m.created_at, p.codec, p.body
+         FROM (SELECT * FROM message m WHERE m.org = $1 AND m.app = $2 AND m.id > $3 AND m.id < $4
+             ORDER BY m.id LIMIT $5) m {} ORDER BY m.id",
+        rows::join_payload("")
+    );
+    // The time of an id is that of its message, to a few milliseconds.
+    let second = Duration::from_secs(1);
+    let mut after = *MessageId::floor(span.from.minus(second)).raw();
+    let end = *MessageId::floor(span.until.plus(second)).raw();
+    loop {
+        let (org, app) = (&tenant.org.raw()[..], &tenant.app.raw()[..]);
+        let params: Params<'_> = &[&org, &app, &&after[..], &&end[..], &(PAGE as i64)];
+        let found = conn.query(&sql, params).await?;
+        for row in &found {
+            after = *rows::id::<MessageId>(row, 0)?.raw();
+            let created_at = rows::time(row, 2)?;
+            if created_at < span.from || created_at >= span.until {
+                continue;
+            }
+            let bytes = match rows::get::<Option<i16>>(row, 3)? {
+                None => 0,
+                Some(codec) => codec::decode(rows::narrow(codec)?, rows::bytes(row, 4)?)?.len(),
+            };
+            let key = Key {
+                org: tenant.org,
+                app: tenant.app,
+                at: Unit::Minute.floor(created_at),
+                endpoint: None,
+                event_type: stored::event_type(rows::get(row, 1)?)?,
+            };
+            counted.entry(key).or_default().add_message(bytes);
+        }
+        if found.len() < PAGE {
+            return Ok(());
+        }
+    }
+}
+
+/// What the rollups of an application's minutes must say.
+pub(super) async fn recount(shared: &Shared, tenant: Tenant, span: Span) -> Result<Vec<RollupRow>> {
+    let tx = shared.snapshot().await?;
+    let mut counted = Counted::new();
+    messages(&tx, tenant, span, &mut counted).await?;
+    let sql = "/* recount */ SELECT endpoint FROM endpoint WHERE org = $1 AND app = $2";
+    let (org, app) = (&tenant.org.raw()[..], &tenant.app.raw()[..]);
+    let mut walks = VecDeque::new();
+    for row in tx.query(sql, &[&org, &app]).await? {
+        walks.push_back(Walk::new(tenant, rows::id(&row, 0)?, span.from));
+    }
+    while !walks.is_empty() {
+        attempts(&tx, &mut walks, span.until, &mut counted).await?;
+    }
+    tx.rollback().await?;
+    let row = |(key, rollup): (Key, Rollup)| RollupRow {
+        at: key.at,
+        app: Some(key.app),
+        endpoint: key.endpoint,
+        event_type: key.event_type,
+        rollup,
+    };
+    Ok(counted.into_iter().map(row).collect())
+}
