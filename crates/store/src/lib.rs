@@ -15,6 +15,7 @@ pub mod outage;
 pub mod paging;
 pub mod publish;
 pub mod rejected;
+pub mod replay;
 pub mod sealed;
 #[cfg(feature = "suite")]
 pub mod suite;

@@ -174,6 +174,7 @@ macro_rules! __suite_list {
             ;
             tasks:
                 run_until_they_are_done,
+                are_paused_and_cancelled,
                 take_turns,
                 recover_an_endpoint_once,
                 are_listed,
