@@ -18,3 +18,20 @@ pub enum Status {
     /// It ended because its endpoint or message is gone.
     Canceled = 4,
 }
+
+impl Status {
+    /// The one that the API counts as this; `None` if there is none.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Success,
+            1 => Self::Pending,
+            2 => Self::Fail,
+            3 => Self::Sending,
+            4 => Self::Canceled,
+            _ => return None,
+        })
+    }
+}
+
+/// The classes of status codes that messages and attempts are asked for; 0 is no answer.
+pub const STATUS_CODE_CLASSES: [u16; 6] = [0, 100, 200, 300, 400, 500];

@@ -13,8 +13,7 @@ use store::{Tasks, paging::Window, tasks::TaskFilter};
 
 use crate::{EmbeddedStore, error::Result, rows, tx::Tx, writer::Label};
 
-pub(crate) const COLUMNS: &str = 
-    "org, id, data, status, cursor, done, updated_at, scanned, total";
+pub(crate) const COLUMNS: &str = "org, id, data, status, cursor, done, updated_at, scanned, total";
 
 pub(crate) fn task(row: &Row<'_>) -> Result<Task> {
     Ok(Task {

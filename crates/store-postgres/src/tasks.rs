@@ -21,8 +21,7 @@ use crate::{
     rows,
 };
 
-pub(crate) const COLUMNS: &str = 
-    "org, id, data, status, cursor, done, updated_at, scanned, total";
+pub(crate) const COLUMNS: &str = "org, id, data, status, cursor, done, updated_at, scanned, total";
 
 pub(crate) fn task(row: &Row) -> Result<Task> {
     Ok(Task {
@@ -48,7 +47,8 @@ async fn list(conn: &Conn, from: &str, filter: &str, params: Params<'_>) -> Resu
 /// Adds a task, unless it is there already or another one runs that sends to the same endpoint. Whether
 /// it was added.
 pub(crate) async fn add(tx: &Tx, task: &Task) -> Result<bool> {
-    let sql = "/* task */ INSERT INTO task (org, id, shard, kind, endpoint, data, status, cursor, done,
+    let sql =
+        "/* task */ INSERT INTO task (org, id, shard, kind, endpoint, data, status, cursor, done,
          updated_at, scanned, total) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          ON CONFLICT DO NOTHING";
     let target = task.kind.target();

@@ -191,7 +191,8 @@ pub async fn takes_old_tasks(store: &dyn Store) {
         tasks.push(task);
     }
     assert_eq!(sweep(store, at(600), at(300), 1).await, Swept::default());
-    let left = store.list_tasks(f.org, TaskFilter::default(), first(9)).await.expect("list_tasks").items;
+    let left =
+        store.list_tasks(f.org, TaskFilter::default(), first(9)).await.expect("list_tasks").items;
     assert_eq!(left, tasks[2..]);
 }
 
