@@ -186,3 +186,37 @@ async fn says_how_far_it_is_and_ends_in_time() {
     assert_eq!(line().await["done"], json!({"scanned": 2, "found": 2, "reason": "bound"}));
     assert!(response.body_mut().frame().await.is_none());
 }
+
+#[tokio::test]
+async fn says_so_when_it_cannot_go_on() {
+    let server = Server::in_memory().await;
+    let org = server.org();
+    let app = org.app().await;
+    let messages: Vec<_> =
+        (0..600).map(|n| json!({"eventType": "a", "payload": {"n": n}})).collect();
+    org.post(&format!("/app/{app}/msg/batch"), json!({ "messages": messages })).await.ok(200);
+    server.clock.advance(Duration::from_secs(1));
+    let path = whole(&format!("/app/{app}/msg/search?limit=250&text=7"));
+    let request = org.request("GET", &path).body(Default::default()).expect("request");
+    let mut response = server.api.clone().oneshot(request).await.expect("never fails");
+    assert!(response.body_mut().frame().await.is_some());
+    server.memory().set_unavailable(true);
+    let rest = response.into_body().collect().await.expect("ends").to_bytes();
+    let last = rest.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty());
+    let last: Value = serde_json::from_slice(last.expect("a last line")).expect("JSON");
+    assert_eq!(last["error"]["code"], "unavailable");
+}
+
+#[tokio::test]
+async fn goes_on_behind_pages_without_anything() {
+    let server = Server::in_memory().await;
+    let org = server.org();
+    let app = org.app().await;
+    for n in 0..30 {
+        let event_type = if n == 0 { "rare" } else { "a" };
+        send(&org, &app, json!({"eventType": event_type, "payload": {"n": n}})).await;
+    }
+    server.memory().look_at_most(4);
+    let reply = org.get(&format!("/app/{app}/msg/search?event_types=rare")).await;
+    assert_eq!(found(&reply), (vec![0], json!("end")));
+}
