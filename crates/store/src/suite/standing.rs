@@ -323,7 +323,8 @@ pub async fn is_on_record(store: &dyn Store) {
     let records = store.delivery_records(tenant(&app), messages, endpoint.id).await;
     let mut found: Vec<_> = records.expect("delivery_records").iter().map(|r| r.id).collect();
     let mut wanted = [sent.deliveries[0].id, resend.id, second.deliveries[0].id];
-    (found.sort(), wanted.sort());
+    found.sort();
+    wanted.sort();
     assert_eq!(found, wanted);
     assert_eq!(store.delivery_records(tenant(&app), Vec::new(), endpoint.id).await, Ok(vec![]));
 
