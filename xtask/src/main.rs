@@ -28,6 +28,7 @@ mod nodes;
 mod packages;
 mod providers;
 mod receiver;
+mod replay;
 mod roll;
 mod sdk;
 mod server;
@@ -69,6 +70,8 @@ enum Command {
     Analytics(analytics::Options),
     /// Restarts over a huge backlog of overdue deliveries.
     Backlog(backlog::Options),
+    /// A large replay beside live traffic: what that notices, and whether it can be paused and cancelled.
+    Replay(replay::Options),
     /// Nodes over one PostgreSQL that are killed, or stopped for longer than their lease.
     Nodes(nodes::Options),
     /// A PostgreSQL that is killed, restarted, replaced or out of reach under load.
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Command::Soak(options) => soak::run(&options),
         Command::Analytics(options) => analytics::run(&options),
         Command::Backlog(options) => backlog::run(&options),
+        Command::Replay(options) => replay::run(&options),
         Command::Nodes(options) => nodes::run(&options),
         Command::Failover(options) => failover::run(&options),
         Command::Changes(options) => changes::run(&options),

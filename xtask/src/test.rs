@@ -4,7 +4,7 @@ use crate::{
     database::Database,
     deploy, failover, kills, licences,
     load::{self, Store::Postgres},
-    moving, nodes, providers, roll, sdk, shell, soak,
+    moving, nodes, providers, replay, roll, sdk, shell, soak,
 };
 use anyhow::{Context, Result};
 use std::time::Instant;
@@ -46,6 +46,8 @@ pub enum Part {
     Backlog,
     /// The soak, short.
     Soak,
+    /// A replay beside live traffic, short.
+    Replay,
     /// The measurement campaign over PostgreSQL, short.
     LoadPostgres,
     /// The backlog campaign over PostgreSQL, short.
@@ -62,7 +64,7 @@ pub enum Part {
     Move,
 }
 
-const ALL: [Part; 20] = [
+const ALL: [Part; 21] = [
     Part::Format,
     Part::Arrows,
     Part::Licences,
@@ -76,6 +78,7 @@ const ALL: [Part; 20] = [
     Part::Kills,
     Part::Backlog,
     Part::Soak,
+    Part::Replay,
     Part::LoadPostgres,
     Part::BacklogPostgres,
     Part::Nodes,
@@ -119,6 +122,7 @@ fn one(part: Part) -> Result<()> {
         }
         Part::Backlog => backlog::run(&backlog::Options::default()),
         Part::Soak => soak::run(&soak::Options::default()),
+        Part::Replay => replay::run(&replay::Options::default()),
         Part::LoadPostgres => load::run(&load::Options { store: Postgres, ..Default::default() }),
         Part::BacklogPostgres => {
             backlog::run(&backlog::Options { store: Postgres, ..Default::default() })

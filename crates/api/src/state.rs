@@ -22,7 +22,7 @@ use crate::{
     idempotency::InFlight,
     listening::{Listening, NoListening},
     observe::RequestMetrics,
-    routes::event_type,
+    routes::{event_type, message::Slots},
 };
 
 /// Settings of the API.
@@ -118,6 +118,8 @@ pub struct Api {
     pub revocation_load: Load<()>,
     /// Requests with an idempotency key that are under way.
     pub in_flight: InFlight,
+    /// Searches that go on.
+    pub searches: Slots,
     /// Counts requests.
     pub request_metrics: RequestMetrics,
     /// Longest body, in bytes.
@@ -172,6 +174,7 @@ impl ApiState {
             auth,
             revocation_load: Load::default(),
             in_flight: InFlight::default(),
+            searches: Slots::default(),
             request_metrics: RequestMetrics::default(),
             body_limit: options.body_limit,
             body_timeout: options.body_timeout,

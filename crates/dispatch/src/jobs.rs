@@ -1,11 +1,11 @@
-//! Durable jobs: recover, and cancelling what a deleted endpoint or application leaves. Each step is
-//! idempotent and leaves a cursor, so a job goes on where it was after any interruption.
+//! Durable jobs: sending again (recover and the replays), and cancelling what a deleted endpoint or
+//! application leaves. Each step is idempotent and leaves a cursor, so a job goes on where it was after any
+//! interruption. One that is paused or cancelled in the middle of a step makes that step to its end.
 
 use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
 use domain::{
-    clock::Timestamp,
     delivery::Trigger,
     id::{ApplicationId, DeliveryId, EndpointId, MessageId, TaskId},
     name::Ref,
@@ -16,8 +16,7 @@ use domain::{
 use store::{
     StoreError,
     deliveries::{LaneHead, LaneKey},
-    history::Tenant,
-    outage,
+    outage, replay,
 };
 use tokio::time::sleep;
 
@@ -25,7 +24,7 @@ use crate::engine::Engine;
 
 /// Tasks looked at a time.
 const TASKS: usize = 16;
-/// Messages dealt with per step.
+/// Deliveries cancelled at a time.
 const STEP: usize = 200;
 /// Lanes looked through at a time.
 const LANES: usize = 1_000;
@@ -83,12 +82,14 @@ impl Engine {
 
     /// One step; whether there was one to make now.
     async fn step_task(self: &Arc<Self>, mut task: Task) -> Result<bool, StoreError> {
-        match task.kind.clone() {
-            TaskKind::Recover { app, endpoint, since, until } => {
+        match task.kind {
+            TaskKind::Recover { app, endpoint, .. }
+            | TaskKind::Replay { app, endpoint, .. }
+            | TaskKind::BulkReplay { app, endpoint, .. } => {
                 if self.tell(|core, now| core.is_busy(endpoint, now)) {
                     return Ok(false);
                 }
-                self.recover(&mut task, app, endpoint, (since, until)).await?;
+                self.send_again(&mut task, app, endpoint).await?;
             }
             TaskKind::CancelDeliveries { app, endpoint } => {
                 task.done += self.cancel_all(task.org, app, endpoint).await?;
@@ -100,48 +101,41 @@ impl Engine {
         Ok(true)
     }
 
-    /// One step of a recovery: a page of messages with a failed attempt, each sent again, once.
-    async fn recover(
+    /// One step of a task that sends: a page of messages, each sent once.
+    async fn send_again(
         self: &Arc<Self>,
         task: &mut Task,
         app: ApplicationId,
         endpoint: EndpointId,
-        range: (Timestamp, Timestamp),
     ) -> Result<(), StoreError> {
-        let tenant = Tenant { org: task.org, app };
         let application = self.parts.catalogues.application(task.org, &Ref::Id(app)).await?;
         let prepared = application.and_then(|a| a.endpoint(endpoint).cloned());
         let Some(prepared) = prepared else {
             task.status = TaskStatus::Failed;
             return Ok(());
         };
-        let store = &self.parts.store;
-        let (ids, next) = store.failed_messages(tenant, endpoint, range, task.cursor, STEP).await?;
-        let messages = store.messages_by_id(tenant, ids, false).await?;
-        let now = self.wall();
-        let deliveries: Vec<_> = messages
+        let (store, endpoint, now) = (&self.parts.store, &prepared.endpoint, self.wall());
+        let found = replay::page(&**store, &task.kind, endpoint, task.cursor, now).await?;
+        let deliveries: Vec<_> = found
+            .messages
             .iter()
-            .filter(|message| message.expires_at > now)
             .map(|message| {
-                let mut delivery = routing::deliver(
-                    message,
-                    &prepared.endpoint,
-                    Trigger::Replay,
-                    now,
-                    &*self.parts.entropy,
-                );
+                let entropy = &*self.parts.entropy;
+                let mut delivery =
+                    routing::deliver(message, endpoint, Trigger::Replay, now, entropy);
                 delivery.id = replay_id(task.id, message.id);
                 delivery
             })
             .collect();
         task.done += deliveries.len() as u64;
+        task.scanned += found.scanned;
         if let Some(first) = deliveries.first() {
             let lane = LaneKey::of(first);
             store.enqueue(deliveries, None).await?;
             self.tell(|core, now| core.add_work(LaneHead { lane, next_due: now }, now));
         }
-        task.cursor = next.or(task.cursor);
-        if next.is_none() {
+        task.cursor = found.next.or(task.cursor);
+        if found.next.is_none() {
             task.status = TaskStatus::Finished;
         }
         Ok(())

@@ -28,6 +28,7 @@ pub mod routing;
 pub mod shard;
 pub mod signature;
 pub mod source;
+pub mod standing;
 pub mod task;
 pub mod throttle;
 pub mod token;

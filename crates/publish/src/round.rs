@@ -181,7 +181,7 @@ fn check(organization: &OrganizationCatalogue, draft: &Draft) -> Result<(), Reje
     // The caller is told what it said itself; the log is not.
     let quote = mode == SchemaMode::Reject;
     let faults = match serde_json::from_slice(&draft.body.bytes) {
-        Ok(payload) => schema.faults(&payload, quote),
+        Ok(payload) => schema.faults(&payload, quote).iter().map(ToString::to_string).collect(),
         Err(_) => vec!["the payload is not JSON".to_owned()],
     };
     if faults.is_empty() {

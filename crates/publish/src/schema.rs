@@ -1,12 +1,30 @@
 //! Payloads against their event type's schema.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use jsonschema::{Draft, Validator};
 use serde_json::Value;
 
 /// Most faults named of one payload.
 const MAX_FAULTS: usize = 10;
+
+/// Longest pointer, and longest words, of a fault, in bytes; what is longer is cut.
+const MAX_FAULT_BYTES: usize = 300;
+
+/// Something that is wrong with a payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaFault {
+    /// Where: a JSON pointer, empty for the payload as a whole.
+    pub path: String,
+    /// What.
+    pub message: String,
+}
+
+impl fmt::Display for SchemaFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
 
 /// A schema ready for use.
 #[derive(Clone, Debug)]
@@ -36,19 +54,21 @@ impl Schema {
         Self::compile(schema).ok()
     }
 
-    /// What is wrong with a payload, at most ten: `pointer: fault`, which `quote`s the payload, or else
-    /// `pointer: keyword`, with nothing of its values.
-    pub fn faults(&self, payload: &Value, quote: bool) -> Vec<String> {
+    /// What is wrong with a payload, at most ten. The words `quote` the payload, or else are the keyword
+    /// alone, with nothing of its values.
+    pub fn faults(&self, payload: &Value, quote: bool) -> Vec<SchemaFault> {
         let fault = |e: jsonschema::ValidationError<'_>| {
-            let mut text = if quote {
-                format!("{}: {e}", e.instance_path())
+            let message = if quote {
+                e.to_string()
             } else {
                 let schema_path = e.schema_path().to_string();
-                let keyword = schema_path.rsplit('/').next().unwrap_or_default();
-                format!("{}: {keyword}", e.instance_path())
+                schema_path.rsplit('/').next().unwrap_or_default().to_owned()
             };
-            text.truncate(text.floor_char_boundary(300));
-            text
+            let cut = |mut text: String| {
+                text.truncate(text.floor_char_boundary(MAX_FAULT_BYTES));
+                text
+            };
+            SchemaFault { path: cut(e.instance_path().to_string()), message: cut(message) }
         };
         self.0.iter_errors(payload).take(MAX_FAULTS).map(fault).collect()
     }
@@ -69,7 +89,7 @@ mod tests {
         assert!(schema.faults(&json!({"b": 1}), true).is_empty());
         let faults = schema.faults(&json!({"a": 1}), true);
         assert_eq!(faults.len(), 1);
-        assert!(faults[0].contains("\"b\" is a required property"), "{faults:?}");
+        assert!(faults[0].message.contains("\"b\" is a required property"), "{faults:?}");
     }
 
     #[test]
@@ -77,8 +97,9 @@ mod tests {
         let schema = json!({"properties": {"card": {"type": "integer"}, "age": {"maximum": 9}}});
         let schema = Schema::compile(&schema).expect("compiles");
         let payload = json!({"card": "4111", "age": 10});
-        assert!(schema.faults(&payload, true).iter().any(|fault| fault.contains("4111")));
-        let mut faults = schema.faults(&payload, false);
+        assert!(schema.faults(&payload, true).iter().any(|fault| fault.message.contains("4111")));
+        let faults = schema.faults(&payload, false);
+        let mut faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
         faults.sort();
         assert_eq!(faults, ["/age: maximum", "/card: type"]);
     }

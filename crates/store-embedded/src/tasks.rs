@@ -3,27 +3,28 @@
 use async_trait::async_trait;
 use domain::{
     clock::Timestamp,
-    id::{AttemptId, EndpointId, OrganizationId, TaskId},
+    id::{OrganizationId, TaskId},
     page::{Page, PageRequest},
     shard::ShardSet,
-    task::{Task, TaskKind, TaskStatus},
+    task::{Task, TaskKind, Wish},
 };
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
-use store::{Tasks, paging::Window};
+use store::{Tasks, paging::Window, tasks::TaskFilter};
 
 use crate::{EmbeddedStore, error::Result, rows, tx::Tx, writer::Label};
 
-pub(crate) const COLUMNS: &str = "org, id, data, status, cursor, done, updated_at";
+pub(crate) const COLUMNS: &str = "org, id, data, status, cursor, done, updated_at, scanned, total";
 
 pub(crate) fn task(row: &Row<'_>) -> Result<Task> {
-    let cursor = row.get::<_, Option<[u8; 20]>>(4)?;
     Ok(Task {
         org: rows::id(row, 0)?,
         id: rows::id(row, 1)?,
         kind: rows::json(row, 2)?,
         status: rows::json(row, 3)?,
-        cursor: cursor.map(AttemptId::from_raw),
+        cursor: row.get(4)?,
         done: row.get::<_, i64>(5)?.cast_unsigned(),
+        scanned: row.get::<_, i64>(7)?.cast_unsigned(),
+        total: row.get::<_, Option<i64>>(8)?.map(i64::cast_unsigned),
         updated_at: rows::time(row, 6)?,
     })
 }
@@ -43,35 +44,34 @@ pub(crate) fn write(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
     tx.conn
         .prepare_cached(
             "/* task */ REPLACE INTO task (id, org, kind, endpoint, data, status, cursor, done,
-             updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             updated_at, scanned, total)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             task.id.raw(),
             task.org.raw(),
             task.kind.name(),
-            recovered(&task.kind).map(EndpointId::raw),
+            task.kind.target().as_ref().map(|(_, endpoint)| endpoint.raw()),
             rows::to_json(&task.kind),
             rows::to_json(&task.status),
-            task.cursor.as_ref().map(AttemptId::raw),
+            task.cursor,
             task.done.cast_signed(),
             task.updated_at.as_micros(),
+            task.scanned.cast_signed(),
+            task.total.map(u64::cast_signed),
         ])?;
     Ok(())
 }
 
-/// The endpoint that a task recovers.
-fn recovered(kind: &TaskKind) -> Option<&EndpointId> {
-    match kind {
-        TaskKind::Recover { endpoint, .. } => Some(endpoint),
-        TaskKind::CancelDeliveries { .. } => None,
-    }
+fn find(conn: &Connection, org: OrganizationId, task: TaskId) -> Result<Option<Task>> {
+    Ok(list(conn, "task", "org = ?1 AND id = ?2", &[org.raw(), task.raw()])?.pop())
 }
 
-/// The task that recovers the same endpoint already.
+/// The open task that sends to the same endpoint already.
 fn rival(tx: &Tx<'_>, task: &Task) -> Result<Option<TaskId>> {
-    let Some(endpoint) = recovered(&task.kind) else { return Ok(None) };
-    let sql = r#"/* task */ SELECT id FROM task
-                 WHERE endpoint = ?1 AND org = ?2 AND id <> ?3 AND status = '"running"'"#;
+    let Some((_, endpoint)) = task.kind.target() else { return Ok(None) };
+    let sql = r#"/* task */ SELECT id FROM task WHERE endpoint = ?1 AND org = ?2 AND id <> ?3
+                 AND status IN ('"running"', '"paused"')"#;
     let params = params![endpoint.raw(), task.org.raw(), task.id.raw()];
     let found = tx.conn.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?;
     Ok(found.map(TaskId::from_raw))
@@ -85,8 +85,7 @@ pub(crate) fn start(
     now: Timestamp,
 ) -> Result<()> {
     let id = TaskId::generate(now, &*tx.ports.entropy);
-    let status = TaskStatus::Running;
-    write(tx, &Task { org, id, kind, status, cursor: None, done: 0, updated_at: now })
+    write(tx, &Task::new(org, id, kind, now))
 }
 
 #[async_trait]
@@ -118,39 +117,60 @@ impl Tasks for EmbeddedStore {
             .await
     }
 
-    async fn update_task(&self, task: Task) -> store::Result<()> {
-        self.writer.write(Label::other("task"), move |tx| write(tx, &task)).await
+    async fn update_task(&self, step: Task) -> store::Result<()> {
+        self.writer
+            .write(Label::other("task"), move |tx| match find(tx.conn, step.org, step.id)? {
+                Some(stored) => write(tx, &stored.after(step.clone())),
+                None => Ok(()),
+            })
+            .await
+    }
+
+    async fn steer_task(
+        &self,
+        org: OrganizationId,
+        task: TaskId,
+        wish: Wish,
+        now: Timestamp,
+    ) -> store::Result<Option<Task>> {
+        self.writer
+            .write(Label::other("task"), move |tx| {
+                let Some(stored) = find(tx.conn, org, task)? else { return Ok(None) };
+                let steered = stored.steered(wish, now);
+                write(tx, &steered)?;
+                Ok(Some(steered))
+            })
+            .await
     }
 
     async fn task(&self, org: OrganizationId, task: TaskId) -> store::Result<Option<Task>> {
-        self.readers
-            .read(move |conn| {
-                Ok(list(conn, "task", "org = ?1 AND id = ?2", &[org.raw(), task.raw()])?.pop())
-            })
-            .await
+        self.readers.read(move |conn| find(conn, org, task)).await
     }
 
     async fn list_tasks(
         &self,
         org: OrganizationId,
-        status: Option<TaskStatus>,
-        kind: Option<&str>,
+        filter: TaskFilter,
         page: PageRequest<TaskId>,
     ) -> store::Result<Page<Task>> {
-        let kind = kind.map(str::to_owned);
         self.readers
             .read(move |conn| {
                 let window = Window::new(&page);
-                let filter = format!(
-                    "org = ?1 AND id > ?2 AND id < ?3 AND (?4 IS NULL OR status = ?4)
-                     AND (?5 IS NULL OR kind = ?5) ORDER BY id {} LIMIT ?6",
+                let among = |column: &str, list: &str| {
+                    format!("({list} = '[]' OR {column} IN (SELECT value FROM json_each({list})))")
+                };
+                let wanted = format!(
+                    "org = ?1 AND id > ?2 AND id < ?3 AND {} AND {} ORDER BY id {} LIMIT ?6",
+                    among("status", "?4"),
+                    among("kind", "?5"),
                     window.direction()
                 );
-                let status = rows::opt_to_json(status.as_ref());
-                let wanted = window.wanted() as i64;
+                let statuses: Vec<_> = filter.statuses.iter().map(rows::to_json).collect();
+                let (statuses, kinds) = (rows::to_json(&statuses), rows::to_json(&filter.kinds));
+                let limit = window.wanted() as i64;
                 let params: &[&dyn ToSql] =
-                    &[org.raw(), &window.above, &window.below, &status, &kind, &wanted];
-                Ok(window.page(list(conn, "task", &filter, params)?))
+                    &[org.raw(), &window.above, &window.below, &statuses, &kinds, &limit];
+                Ok(window.page(list(conn, "task", &wanted, params)?))
             })
             .await
     }

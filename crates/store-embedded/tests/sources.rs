@@ -138,6 +138,7 @@ async fn files_of_the_release_before_are_brought_forward() {
              DROP INDEX endpoint_failing; DROP TABLE rejected; DROP INDEX application_source;
              ALTER TABLE application DROP COLUMN source;
              ALTER TABLE endpoint DROP COLUMN transformation;
+             ALTER TABLE task DROP COLUMN scanned; ALTER TABLE task DROP COLUMN total;
              PRAGMA user_version = 1;",
         )
         .expect("taken back");

@@ -10,7 +10,7 @@ use domain::{
     name::{EventTypeName, Ref, Uid},
     organization::Organization,
     page::{Page, PageRequest},
-    task::{Task, TaskKind, TaskStatus},
+    task::{Task, TaskKind},
     token::Actor,
 };
 use store::{
@@ -217,15 +217,8 @@ impl MemoryStore {
         endpoint: Option<EndpointId>,
         now: Timestamp,
     ) -> Task {
-        Task {
-            org,
-            id: TaskId::generate(now, &*self.entropy),
-            kind: TaskKind::CancelDeliveries { app, endpoint },
-            status: TaskStatus::Running,
-            cursor: None,
-            done: 0,
-            updated_at: now,
-        }
+        let id = TaskId::generate(now, &*self.entropy);
+        Task::new(org, id, TaskKind::CancelDeliveries { app, endpoint }, now)
     }
 }
 

@@ -16,7 +16,7 @@ use domain::{
     organization::Organization,
     page::{Page, PageRequest},
     shard::{Shard, ShardSet},
-    task::{Task, TaskStatus},
+    task::{Task, Wish},
     token::{Actor, Revocation, Token},
 };
 use store::{
@@ -29,7 +29,7 @@ use store::{
     nodes::News,
     publish::{NewMessage, Publish, Published, SavedResponse},
     rejected::RejectedRequest,
-    tasks::Tasks,
+    tasks::{TaskFilter, Tasks},
 };
 
 use crate::MemoryNode;
@@ -167,7 +167,7 @@ delegate!(History {
         -> Page<EndpointMessage>;
     message_endpoints(tenant: Tenant, message: MessageId, page: PageRequest<EndpointId>)
         -> Page<MessageEndpoint>;
-    delivery_records(tenant: Tenant, message: MessageId, endpoint: EndpointId) -> Vec<DeliveryRecord>;
+    delivery_records(tenant: Tenant, messages: Vec<MessageId>, endpoint: EndpointId) -> Vec<DeliveryRecord>;
     endpoint_counts(tenant: Tenant, endpoint: EndpointId, since: Timestamp, until: Timestamp)
         -> EndpointCounts;
     failed_messages(tenant: Tenant, endpoint: EndpointId, range: (Timestamp, Timestamp), after: Option<AttemptId>, limit: usize)
@@ -192,9 +192,10 @@ delegate!(Analytics {
 delegate!(Tasks {
     create_task(task: Task) -> Option<TaskId>;
     running_tasks(shards: &ShardSet, limit: usize) -> Vec<Task>;
-    update_task(task: Task) -> ();
+    update_task(step: Task) -> ();
+    steer_task(org: OrganizationId, task: TaskId, wish: Wish, now: Timestamp) -> Option<Task>;
     task(org: OrganizationId, task: TaskId) -> Option<Task>;
-    list_tasks(org: OrganizationId, status: Option<TaskStatus>, kind: Option<&str>, page: PageRequest<TaskId>)
+    list_tasks(org: OrganizationId, filter: TaskFilter, page: PageRequest<TaskId>)
         -> Page<Task>;
 });
 

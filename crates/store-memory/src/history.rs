@@ -278,10 +278,12 @@ impl History for MemoryStore {
     async fn delivery_records(
         &self,
         tenant: Tenant,
-        message: MessageId,
+        messages: Vec<MessageId>,
         endpoint: EndpointId,
     ) -> Result<Vec<DeliveryRecord>> {
-        self.act(|state| state.records_at(tenant, message, endpoint))
+        self.act(|state| {
+            messages.iter().flat_map(|id| state.records_at(tenant, *id, endpoint)).collect()
+        })
     }
 
     async fn endpoint_counts(

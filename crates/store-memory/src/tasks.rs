@@ -4,26 +4,23 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::{
+    clock::Timestamp,
     id::{OrganizationId, TaskId},
     page::{Page, PageRequest},
     shard::ShardSet,
-    task::{Task, TaskKind, TaskStatus},
+    task::{Task, TaskStatus, Wish},
 };
-use store::{Result, Tasks};
+use store::{Result, Tasks, tasks::TaskFilter};
 
 use crate::{MemoryStore, page::page, state::State};
 
 impl State {
-    /// The task that recovers the same endpoint already.
+    /// The open task that sends to the same endpoint already.
     fn rival(&self, task: &Task) -> Option<TaskId> {
-        let recovered = |task: &Task| match task.kind {
-            TaskKind::Recover { endpoint, .. } => Some(endpoint),
-            TaskKind::CancelDeliveries { .. } => None,
-        };
-        let endpoint = recovered(task)?;
-        let mut running = self.tasks.values().filter(|t| t.status == TaskStatus::Running);
-        let same = |t: &&Task| t.org == task.org && recovered(t) == Some(endpoint);
-        running.find(|t| same(t) && t.id != task.id).map(|task| task.id)
+        let target = task.kind.target()?;
+        let mut open = self.tasks.values().filter(|t| t.status.is_open());
+        let same = |t: &&Task| t.org == task.org && t.kind.target() == Some(target);
+        open.find(|t| same(t) && t.id != task.id).map(|task| task.id)
     }
 }
 
@@ -59,11 +56,25 @@ impl Tasks for MemoryStore {
         })
     }
 
-    async fn update_task(&self, task: Task) -> Result<()> {
+    async fn update_task(&self, step: Task) -> Result<()> {
         self.act(|state| {
-            if let Some(stored) = state.tasks.get_mut(&(task.org, task.id)) {
-                *stored = task;
+            if let Some(stored) = state.tasks.get_mut(&(step.org, step.id)) {
+                *stored = stored.clone().after(step);
             }
+        })
+    }
+
+    async fn steer_task(
+        &self,
+        org: OrganizationId,
+        task: TaskId,
+        wish: Wish,
+        now: Timestamp,
+    ) -> Result<Option<Task>> {
+        self.act(|state| {
+            let stored = state.tasks.get_mut(&(org, task))?;
+            *stored = stored.clone().steered(wish, now);
+            Some(stored.clone())
         })
     }
 
@@ -74,15 +85,14 @@ impl Tasks for MemoryStore {
     async fn list_tasks(
         &self,
         org: OrganizationId,
-        status: Option<TaskStatus>,
-        kind: Option<&str>,
+        filter: TaskFilter,
         request: PageRequest<TaskId>,
     ) -> Result<Page<Task>> {
         self.act(|state| {
             let wanted = state.tasks.values().filter(|task| {
                 task.org == org
-                    && status.is_none_or(|status| task.status == status)
-                    && kind.is_none_or(|kind| task.kind.name() == kind)
+                    && (filter.statuses.is_empty() || filter.statuses.contains(&task.status))
+                    && (filter.kinds.is_empty() || filter.kinds.contains(&task.kind.name()))
             });
             page(&request, wanted.map(|task| (task.id, task))).map(Task::clone)
         })

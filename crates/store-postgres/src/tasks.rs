@@ -5,30 +5,23 @@ use std::{convert::Infallible, sync::Arc};
 use async_trait::async_trait;
 use domain::{
     clock::Timestamp,
-    id::{AttemptId, EndpointId, OrganizationId, TaskId},
+    id::{OrganizationId, TaskId},
     page::{Page, PageRequest},
     shard::ShardSet,
-    task::{Task, TaskKind, TaskStatus},
+    task::{Task, TaskKind, Wish},
 };
-use store::{Tasks, paging::Window};
+use store::{Tasks, paging::Window, tasks::TaskFilter};
 use tokio_postgres::Row;
 
 use crate::{
     PostgresStore,
     conn::{Conn, Params, Tx},
-    error::Result,
+    error::{Error, Result},
     options::Ports,
     rows,
 };
 
-pub(crate) const COLUMNS: &str = "org, id, data, status, cursor, done, updated_at";
-/// A task that is there already stays as it is, and so does one that recovers the same endpoint.
-pub(crate) const ADD: &str = "ON CONFLICT DO NOTHING";
-/// A node that does not own the task any more may still say where it was: what another one has ended
-/// meanwhile does not run again.
-const REPLACE: &str = "ON CONFLICT (org, id) DO UPDATE SET status = excluded.status,
-    cursor = excluded.cursor, done = excluded.done, updated_at = excluded.updated_at
-    WHERE task.status = '\"running\"' OR excluded.status <> '\"running\"'";
+pub(crate) const COLUMNS: &str = "org, id, data, status, cursor, done, updated_at, scanned, total";
 
 pub(crate) fn task(row: &Row) -> Result<Task> {
     Ok(Task {
@@ -36,8 +29,12 @@ pub(crate) fn task(row: &Row) -> Result<Task> {
         id: rows::id(row, 1)?,
         kind: rows::json(row, 2)?,
         status: rows::json(row, 3)?,
-        cursor: rows::opt_id(row, 4)?,
+        cursor: rows::get::<Option<&[u8]>>(row, 4)?
+            .map(|cursor| cursor.try_into().map_err(Error::corrupt))
+            .transpose()?,
         done: rows::narrow(rows::get::<i64>(row, 5)?)?,
+        scanned: rows::narrow(rows::get::<i64>(row, 7)?)?,
+        total: rows::get::<Option<i64>>(row, 8)?.map(rows::narrow).transpose()?,
         updated_at: rows::time(row, 6)?,
     })
 }
@@ -47,56 +44,86 @@ async fn list(conn: &Conn, from: &str, filter: &str, params: Params<'_>) -> Resu
     conn.query(&sql, params).await?.iter().map(task).collect()
 }
 
-/// Writes a task; `conflict` says what becomes of one that is there. Whether anything was written.
-pub(crate) async fn write(tx: &Tx, task: &Task, conflict: &str) -> Result<bool> {
-    let sql = format!(
+/// Adds a task, unless it is there already or another one runs that sends to the same endpoint. Whether
+/// it was added.
+pub(crate) async fn add(tx: &Tx, task: &Task) -> Result<bool> {
+    let sql =
         "/* task */ INSERT INTO task (org, id, shard, kind, endpoint, data, status, cursor, done,
-         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) {conflict}"
-    );
+         updated_at, scanned, total) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+         ON CONFLICT DO NOTHING";
+    let target = task.kind.target();
     let written = tx
         .execute(
-            &sql,
+            sql,
             &[
                 &task.org.raw().as_slice(),
                 &task.id.raw().as_slice(),
                 &task.shard().0.cast_signed(),
                 &task.kind.name(),
-                &recovered(&task.kind).map(|endpoint| endpoint.raw().as_slice()),
+                &target.as_ref().map(|(_, endpoint)| endpoint.raw().as_slice()),
                 &rows::to_json(&task.kind),
                 &rows::to_json(&task.status),
-                &task.cursor.as_ref().map(|cursor: &AttemptId| cursor.raw().as_slice()),
+                &task.cursor.as_ref().map(<[u8; 20]>::as_slice),
                 &task.done.cast_signed(),
                 &task.updated_at.as_micros(),
+                &task.scanned.cast_signed(),
+                &task.total.map(u64::cast_signed),
             ],
         )
         .await?;
     Ok(written > 0)
 }
 
-/// The endpoint that a task recovers.
-fn recovered(kind: &TaskKind) -> Option<&EndpointId> {
-    match kind {
-        TaskKind::Recover { endpoint, .. } => Some(endpoint),
-        TaskKind::CancelDeliveries { .. } => None,
-    }
+/// Writes what becomes of a task, of the task as it stands now, which nobody else changes meanwhile.
+/// `None` if there is no such task.
+async fn change(
+    tx: &Tx,
+    org: OrganizationId,
+    id: TaskId,
+    becomes: impl FnOnce(Task) -> Task,
+) -> Result<Option<Task>> {
+    let (org, id) = (org.raw().as_slice(), id.raw().as_slice());
+    let sql =
+        format!("/* task */ SELECT {COLUMNS} FROM task WHERE org = $1 AND id = $2 FOR UPDATE");
+    let Some(row) = tx.query_opt(&sql, &[&org, &id]).await? else { return Ok(None) };
+    let task = becomes(task(&row)?);
+    let sql = "/* task */ UPDATE task SET status = $3, cursor = $4, done = $5, updated_at = $6,
+         scanned = $7 WHERE org = $1 AND id = $2";
+    tx.execute(
+        sql,
+        &[
+            &org,
+            &id,
+            &rows::to_json(&task.status),
+            &task.cursor.as_ref().map(<[u8; 20]>::as_slice),
+            &task.done.cast_signed(),
+            &task.updated_at.as_micros(),
+            &task.scanned.cast_signed(),
+        ],
+    )
+    .await?;
+    Ok(Some(task))
 }
 
-/// The task that recovers the same endpoint already.
+/// The open task that sends to the same endpoint already.
 async fn rival(tx: &Tx, task: &Task) -> Result<Option<TaskId>> {
-    let Some(endpoint) = recovered(&task.kind) else { return Ok(None) };
-    let sql = r#"/* task */ SELECT id FROM task
-                 WHERE org = $1 AND endpoint = $2 AND status = '"running"' AND id <> $3"#;
+    let Some((_, endpoint)) = task.kind.target() else { return Ok(None) };
+    let sql = r#"/* task */ SELECT id FROM task WHERE org = $1 AND endpoint = $2 AND id <> $3
+                 AND status IN ('"running"', '"paused"') LIMIT 1"#;
     let key = (task.org.raw().as_slice(), endpoint.raw().as_slice(), task.id.raw().as_slice());
     let found = tx.query_opt(sql, &[&key.0, &key.1, &key.2]).await?;
     found.map(|row| rows::id(&row, 0)).transpose()
 }
 
-/// Adds a task, unless another one recovers the same endpoint: the error.
+/// Adds a task, unless an open one sends to the same endpoint: the error.
 async fn create(tx: &Tx, task: &Task) -> Result<Result<(), TaskId>> {
-    // The rival may end between the two statements: then there is room.
-    while !write(tx, task, ADD).await? {
+    // One may come, or end, between the statements.
+    loop {
         if let Some(rival) = rival(tx, task).await? {
             return Ok(Err(rival));
+        }
+        if add(tx, task).await? {
+            break;
         }
         let (org, id) = (task.org.raw().as_slice(), task.id.raw().as_slice());
         let there = "/* task */ SELECT 1 FROM task WHERE org = $1 AND id = $2";
@@ -116,9 +143,7 @@ pub(crate) async fn start(
     now: Timestamp,
 ) -> Result<()> {
     let id = TaskId::generate(now, &*ports.entropy);
-    let status = TaskStatus::Running;
-    let task = Task { org, id, kind, status, cursor: None, done: 0, updated_at: now };
-    write(tx, &task, ADD).await?;
+    add(tx, &Task::new(org, id, kind, now)).await?;
     Ok(())
 }
 
@@ -140,14 +165,29 @@ impl Tasks for PostgresStore {
         Ok(list(&conn, turns, order, &[&shards, &(limit as i64)]).await?)
     }
 
-    async fn update_task(&self, task: Task) -> store::Result<()> {
-        let task = &task;
+    async fn update_task(&self, step: Task) -> store::Result<()> {
+        let step = &step;
         let update = |tx: Arc<Tx>| async move {
-            write(&tx, task, REPLACE).await?;
+            change(&tx, step.org, step.id, |stored| stored.after(step.clone())).await?;
             Ok(Ok::<_, Infallible>(()))
         };
         let Ok(()) = self.shared.change(update).await?;
         Ok(())
+    }
+
+    async fn steer_task(
+        &self,
+        org: OrganizationId,
+        task: TaskId,
+        wish: Wish,
+        now: Timestamp,
+    ) -> store::Result<Option<Task>> {
+        let steer = |tx: Arc<Tx>| async move {
+            let steered = change(&tx, org, task, |stored| stored.steered(wish, now)).await?;
+            Ok(Ok::<_, Infallible>(steered))
+        };
+        let Ok(steered) = self.shared.change(steer).await?;
+        Ok(steered)
     }
 
     async fn task(&self, org: OrganizationId, task: TaskId) -> store::Result<Option<Task>> {
@@ -159,21 +199,21 @@ impl Tasks for PostgresStore {
     async fn list_tasks(
         &self,
         org: OrganizationId,
-        status: Option<TaskStatus>,
-        kind: Option<&str>,
+        filter: TaskFilter,
         page: PageRequest<TaskId>,
     ) -> store::Result<Page<Task>> {
         let window = Window::new(&page);
-        let filter = format!(
-            "org = $1 AND id > $2 AND id < $3 AND ($4::text IS NULL OR status = $4)
-             AND ($5::text IS NULL OR kind = $5) ORDER BY id {} LIMIT $6",
+        let wanted = format!(
+            "org = $1 AND id > $2 AND id < $3 AND ($4::text[] = '{{}}' OR status = ANY($4))
+             AND ($5::text[] = '{{}}' OR kind = ANY($5)) ORDER BY id {} LIMIT $6",
             window.direction()
         );
-        let status = status.as_ref().map(rows::to_json);
-        let wanted = window.wanted() as i64;
+        let statuses: Vec<_> = filter.statuses.iter().map(rows::to_json).collect();
+        let limit = window.wanted() as i64;
+        let org = org.raw().as_slice();
         let params: Params<'_> =
-            &[&org.raw().as_slice(), &window.above, &window.below, &status, &kind, &wanted];
+            &[&org, &window.above, &window.below, &statuses, &filter.kinds, &limit];
         let conn = self.shared.read().await?;
-        Ok(window.page(list(&conn, "task", &filter, params).await?))
+        Ok(window.page(list(&conn, "task", &wanted, params).await?))
     }
 }

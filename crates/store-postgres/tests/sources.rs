@@ -130,7 +130,9 @@ async fn nodes_of_the_release_before_go_on() {
     drop(store);
     database.sql(
         "DROP TABLE rejected; ALTER TABLE application DROP COLUMN source;
-         ALTER TABLE endpoint DROP COLUMN transformation; UPDATE hookwright_version SET version = 1",
+         ALTER TABLE endpoint DROP COLUMN transformation; DROP INDEX task_open;
+         ALTER TABLE task DROP COLUMN scanned, DROP COLUMN total;
+         UPDATE hookwright_version SET version = 1",
     );
     let store = database.open(2).await;
     let found = store.load_application(app.org, &Ref::Id(app.id)).await.expect("loads");

@@ -12,6 +12,8 @@ use domain::{
     page::{Page, PageRequest},
 };
 
+pub use domain::standing::Status;
+
 use crate::Result;
 
 /// Which application's history: leads every query.
@@ -36,22 +38,6 @@ pub struct MessageFilter {
     pub tag: Option<Tag>,
     /// Of one of these types.
     pub event_types: Option<Vec<EventTypeName>>,
-}
-
-/// How a delivery (or attempt) stands, as the API counts it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Status {
-    /// It arrived.
-    Success = 0,
-    /// Not tried yet.
-    Pending = 1,
-    /// It failed for good (an attempt: it failed).
-    Fail = 2,
-    /// Tried, and will be again.
-    Sending = 3,
-    /// It ended because its endpoint or message is gone.
-    Canceled = 4,
 }
 
 /// Which attempts.
@@ -226,11 +212,11 @@ pub trait History: Send + Sync {
         page: PageRequest<EndpointId>,
     ) -> Result<Page<MessageEndpoint>>;
 
-    /// All deliveries of one message to one endpoint, oldest first by id.
+    /// All deliveries of some messages to one endpoint: of each message, oldest first by id.
     async fn delivery_records(
         &self,
         tenant: Tenant,
-        message: MessageId,
+        messages: Vec<MessageId>,
         endpoint: EndpointId,
     ) -> Result<Vec<DeliveryRecord>>;
 

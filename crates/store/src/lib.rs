@@ -16,6 +16,7 @@ pub mod outage;
 pub mod paging;
 pub mod publish;
 pub mod rejected;
+pub mod replay;
 pub mod rollup_codec;
 pub mod sealed;
 #[cfg(feature = "suite")]

@@ -31,6 +31,7 @@ pub mod messages;
 pub mod organizations;
 pub mod publish;
 pub mod rejected;
+pub mod replays;
 pub mod retention;
 pub mod settle;
 pub mod sources;
@@ -185,8 +186,14 @@ macro_rules! __suite_list {
                 tells_of_each_failure_once,
                 is_on_record,
             ;
+            replays:
+                find_what_is_missing,
+                find_what_was_sent,
+                are_counted_within_bounds,
+            ;
             tasks:
                 run_until_they_are_done,
+                are_paused_and_cancelled,
                 take_turns,
                 recover_an_endpoint_once,
                 are_listed,
@@ -278,6 +285,7 @@ mod tests {
             ("messages", include_str!("suite/messages.rs")),
             ("attempts", include_str!("suite/attempts.rs")),
             ("standing", include_str!("suite/standing.rs")),
+            ("replays", include_str!("suite/replays.rs")),
             ("tasks", include_str!("suite/tasks.rs")),
             ("tokens", include_str!("suite/tokens.rs")),
             ("rejected", include_str!("suite/rejected.rs")),

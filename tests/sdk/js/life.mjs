@@ -157,6 +157,20 @@ await step("fail, then recover", async () => {
   assert.match(task.id, /^qtask_/);
   const arrival = verified(await receiver.next("the recovered message"), secret);
   assert.equal(arrival.headers["webhook-id"], failing.id);
+
+  const finished = async ({ id }) => {
+    const { status, data } = await svix.backgroundTask.get(id);
+    return status === "finished" ? data.messagesSent : undefined;
+  };
+  assert.equal(await eventually("the recovery's end", () => finished(task)), 1);
+  const again = { since: failing.timestamp, eventTypes: [eventType], statusCodeClass: 200 };
+  const replay = await svix.endpoint.bulkReplay(app.id, endpoint.id, again);
+  assert.equal(replay.task, "endpoint.bulk-replay");
+  const replayed = verified(await receiver.next("the replayed message"), secret);
+  assert.equal(replayed.headers["webhook-id"], failing.id);
+  assert.equal(await eventually("the replay's end", () => finished(replay)), 1);
+  const missing = await svix.endpoint.replayMissing(app.id, endpoint.id, { since });
+  assert.equal(await eventually("the other replay's end", () => finished(missing)), 0);
 });
 
 // What 2.x calls `upsert` is `update` in 1.x.

@@ -16,6 +16,7 @@ from standardwebhooks import Webhook as StandardWebhook
 from svix import webhooks as svix_webhooks
 from svix.api import (
     ApplicationIn,
+    BulkReplayIn,
     CronConfig,
     EndpointIn,
     EndpointSecretRotateIn,
@@ -33,6 +34,7 @@ from svix.api import (
     MessageIn,
     MessageStatus,
     RecoverIn,
+    ReplayIn,
     StripeConfig,
     Svix,
     SvixOptions,
@@ -185,6 +187,20 @@ class Life:
         assert task.id.startswith("qtask_")
         arrival = verified(receiver.next("the recovered message"), self.secret)
         assert arrival.headers["webhook-id"] == failing.id
+
+        def finished(task):
+            found = svix.background_task.get(task.id)
+            return found.data["messagesSent"] if found.status == "finished" else None
+
+        assert eventually("the recovery's end", lambda: finished(task)) == 1
+        again = BulkReplayIn(since=failing.timestamp, event_types=[EVENT_TYPE])
+        replay = svix.endpoint.bulk_replay(self.app.id, self.endpoint.id, again)
+        assert replay.task == "endpoint.bulk-replay"
+        replayed = verified(receiver.next("the replayed message"), self.secret)
+        assert replayed.headers["webhook-id"] == failing.id
+        assert eventually("the replay's end", lambda: finished(replay)) == 1
+        missing = svix.endpoint.replay_missing(self.app.id, self.endpoint.id, ReplayIn(since=since))
+        assert eventually("the other replay's end", lambda: finished(missing)) == 0
 
     def a_source_and_its_url(self) -> None:
         api = svix.ingest.source

@@ -79,21 +79,31 @@ const INGEST: [(&str, &str); 20] = [
 const OUR_INGEST: [(&str, &str); 1] = [("POST", "/source/{source_id}/log/{log_id}/replay")];
 
 /// What we offer beyond it.
-const OURS: [(&str, &str); 19] = [
+const OURS: [(&str, &str); 29] = [
     ("GET", "/analytics/backlog"),
     ("GET", "/analytics/failing-endpoints"),
     ("GET", "/analytics/query"),
     ("GET", "/analytics/usage"),
     ("GET", "/app/{app_id}/endpoint/{endpoint_id}/listen"),
     ("POST", "/app/{app_id}/endpoint/{endpoint_id}/listen/{delivery_id}"),
+    ("POST", "/app/{app_id}/endpoint/{endpoint_id}/bulk-replay"),
+    ("POST", "/app/{app_id}/endpoint/{endpoint_id}/bulk-replay/preview"),
+    ("POST", "/app/{app_id}/endpoint/{endpoint_id}/recover/preview"),
+    ("POST", "/app/{app_id}/endpoint/{endpoint_id}/replay-missing"),
+    ("POST", "/app/{app_id}/endpoint/{endpoint_id}/replay-missing/preview"),
     ("POST", "/app/{app_id}/msg/batch"),
     ("POST", "/app/{app_id}/msg/precheck/active"),
+    ("GET", "/app/{app_id}/msg/search"),
     ("POST", "/auth/app/{app_id}/expire-all"),
     ("POST", "/auth/dashboard-access/{app_id}"),
     ("GET", "/background-task"),
     ("GET", "/background-task/{task_id}"),
+    ("POST", "/background-task/{task_id}/cancel"),
+    ("POST", "/background-task/{task_id}/pause"),
+    ("POST", "/background-task/{task_id}/resume"),
     ("GET", "/environment/settings"),
     ("PATCH", "/environment/settings"),
+    ("POST", "/event-type/{event_type_name}/validate"),
     ("GET", "/health/ready"),
     ("HEAD", "/health/ready"),
     ("GET", "/provider"),

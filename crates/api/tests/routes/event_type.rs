@@ -139,3 +139,48 @@ async fn those_of_operational_webhooks_are_there() {
         operators.get(&format!("/event-type/{name}")).await.ok(200);
     }
 }
+
+#[tokio::test]
+async fn payloads_are_tried_against_their_schema() {
+    let server = Server::new().await;
+    let org = server.org();
+    let app = org.app().await;
+    let schemas = json!({
+        "1": {"type": "object", "required": ["old"]},
+        "2": {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}},
+    });
+    for (name, with) in [
+        ("typed", json!({ "schemas": schemas })),
+        ("free", json!({})),
+        ("guarded", json!({"schemas": schemas, "featureFlags": ["beta"]})),
+    ] {
+        let mut body = json!({"name": name, "description": ""});
+        let fields = with.as_object().expect("an object").clone();
+        body.as_object_mut().expect("an object").extend(fields);
+        org.post("/event-type", body).await.ok(201);
+    }
+    let portal = org.portal(&app, json!({})).await;
+    for (name, payload, wrong) in [
+        ("typed", json!({"a": 1}), None),
+        ("typed", json!({"a": "x"}), Some("/a")),
+        ("typed", json!({"old": 1}), Some("")),
+        ("free", json!({"anything": []}), None),
+    ] {
+        for client in [&org, &portal] {
+            let path = format!("/event-type/{name}/validate");
+            let judged = client.post(&path, payload.clone()).await.ok(200);
+            assert_eq!(judged["valid"], wrong.is_none(), "{name} {payload}");
+            assert_eq!(judged["errors"][0]["path"].as_str(), wrong, "{name} {payload}");
+            let message = judged["errors"][0]["message"].as_str();
+            assert_eq!(message.is_some(), wrong.is_some(), "{judged}");
+        }
+    }
+    assert_eq!(portal.post("/event-type/guarded/validate", json!({})).await.status, 404);
+    assert_eq!(org.post("/event-type/guarded/validate", json!({})).await.ok(200)["valid"], false);
+    assert_eq!(org.post("/event-type/none/validate", json!({})).await.status, 404);
+    assert_eq!(server.org().post("/event-type/typed/validate", json!({})).await.status, 404);
+    for body in ["", "[1]", "{", "\u{1}"] {
+        let reply = org.raw("POST", "/api/v1/event-type/typed/validate", body).await;
+        assert_eq!(reply.error(), (422, "body".into()), "{body}");
+    }
+}

@@ -136,7 +136,9 @@ pub fn body(method: &str, template: &str) -> Value {
         (_, p) if p.ends_with("/verify") => json!({"secrets": ["s"], "request": {"headers": {}}}),
         (_, p) if p.ends_with("/headers") => json!({"headers": {"x-a": "b"}}),
         (_, p) if p.ends_with("/{delivery_id}") => json!({"status": 200}),
-        (_, p) if p.ends_with("/recover") => json!({"since": "2026-09-20T00:00:00Z"}),
+        (_, p) if p.contains("/recover") || p.contains("-replay") || p.contains("/replay-") => {
+            json!({"since": "2026-09-20T00:00:00Z"})
+        }
         (_, p) if p.ends_with("/send-example") => json!({"eventType": "known"}),
         (_, "/app/{app_id}/msg") => json!({"eventType": "a", "payload": {}}),
         (_, p) if p.ends_with("/batch") => {
@@ -201,6 +203,7 @@ async fn another_organization_sees_and_changes_nothing() {
             || [
                 "/api/v1/app/{app_id}",
                 "/api/v1/event-type/{event_type_name}",
+                "/api/v1/event-type/{event_type_name}/validate",
                 "/ingest/api/v1/source/{source_id}",
             ]
             .contains(&template.as_str());
@@ -219,7 +222,8 @@ async fn the_token_of_another_application_sees_and_changes_nothing() {
     let world = World::new(&server, &org).await;
     let other = org.app().await;
     for (method, template, operation) in operations() {
-        let catalogue = method == "GET" && template.starts_with("/api/v1/event-type");
+        let catalogue = (method == "GET" || template.ends_with("/validate"))
+            && template.starts_with("/api/v1/event-type");
         let logout = template.ends_with("/logout");
         if is_open(&operation) || catalogue || logout {
             continue;
@@ -252,11 +256,21 @@ async fn an_application_token_reaches_its_own_alone() {
         "v1.endpoint.patch-headers",
         "v1.endpoint.get-stats",
         "v1.endpoint.recover",
+        "v1.endpoint.recover-preview",
+        "v1.endpoint.replay-missing",
+        "v1.endpoint.replay-missing-preview",
+        "v1.endpoint.bulk-replay",
+        "v1.endpoint.bulk-replay-preview",
+        "v1.background-task.get",
+        "v1.background-task.pause",
+        "v1.background-task.resume",
+        "v1.background-task.cancel",
         "v1.endpoint.send-example",
         "v1.endpoint.listen",
         "v1.endpoint.acknowledge",
         "v1.message.list",
         "v1.message.get",
+        "v1.message.search",
         "v1.message-attempt.list-by-endpoint",
         "v1.message-attempt.list-by-msg",
         "v1.message-attempt.list-attempted-messages",
@@ -265,6 +279,7 @@ async fn an_application_token_reaches_its_own_alone() {
         "v1.message-attempt.resend",
         "v1.event-type.list",
         "v1.event-type.get",
+        "v1.event-type.validate",
         "v1.authentication.logout",
     ];
     for (method, template, operation) in operations() {

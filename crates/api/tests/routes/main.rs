@@ -20,5 +20,7 @@ mod listen;
 mod message;
 mod nodes;
 mod provider;
+mod replay;
+mod search;
 mod support;
 mod trouble;

@@ -9,7 +9,8 @@ use domain::{
     id::TaskId,
     message::Message,
     shard::ShardSet,
-    task::{Task, TaskKind, TaskStatus},
+    standing::Status,
+    task::{ReplayFilter, Task, TaskKind, TaskStatus, Wish},
 };
 use store::Tasks;
 use tokio::time::Instant;
@@ -31,20 +32,18 @@ async fn failed(world: &World, n: usize) -> (Application, Endpoint, Vec<Arc<Mess
 }
 
 async fn recover(world: &World, endpoint: &Endpoint) -> TaskId {
-    let task = Task {
-        org: endpoint.org,
-        id: TaskId::generate(world.now(), &*world.entropy),
-        kind: TaskKind::Recover {
-            app: endpoint.app,
-            endpoint: endpoint.id,
-            since: endpoint.created_at,
-            until: world.now(),
-        },
-        status: TaskStatus::Running,
-        cursor: None,
-        done: 0,
-        updated_at: world.now(),
+    let kind = TaskKind::Recover {
+        app: endpoint.app,
+        endpoint: endpoint.id,
+        since: endpoint.created_at,
+        until: world.now(),
     };
+    begin(world, endpoint, kind).await
+}
+
+async fn begin(world: &World, endpoint: &Endpoint, kind: TaskKind) -> TaskId {
+    let id = TaskId::generate(world.now(), &*world.entropy);
+    let task = Task::new(endpoint.org, id, kind, world.now());
     world.memory().create_task(task.clone()).await.expect("the store answers");
     world.publisher.handover().application_changed(endpoint.org, endpoint.app);
     task.id
@@ -189,4 +188,101 @@ async fn a_recovery_leaves_the_way_to_what_comes_fresh() {
     world.until(120 * SEC, "the task ends", done).await;
     world.drained(10 * SEC).await;
     assert_eq!(task(&world, id).await.done, 5_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_endpoint_never_got_is_sent_to_it() {
+    let world = World::new(|_| {});
+    let app = world.application(|_| {}).await;
+    world.receivers.always("one.test", Answer::ok());
+    world.receivers.always("new.test", Answer::ok());
+    world.endpoint(&app, "one.test", |_| {}).await;
+    let mut other = world.draft("{}");
+    other.event_type = "other.type".parse().expect("a name");
+    world.publish(&app, vec![other]).await;
+    let missed = world.send_many(&app, 450).await;
+    world.drained(10 * SEC).await;
+    world.pass(SEC).await;
+    let wanted = missed[0].event_type.clone();
+    let new = world.endpoint(&app, "new.test", |e| e.event_types = Some(vec![wanted])).await;
+    let sent = world.send_many(&app, 3).await;
+    world.drained(SEC).await;
+    world.pass(SEC).await;
+    let (app, endpoint) = (new.app, new.id);
+    let (since, until) = (missed[0].created_at, world.now());
+    let kind = TaskKind::Replay { app, endpoint, since, until };
+    for (round, want) in [(1, 450), (2, 0)] {
+        let id = begin(&world, &new, kind.clone()).await;
+        let done = async || task(&world, id).await.status != TaskStatus::Running;
+        world.until(60 * SEC, "the task ends", done).await;
+        world.drained(10 * SEC).await;
+        let ended = task(&world, id).await;
+        let got = (ended.status, ended.done, ended.scanned);
+        assert_eq!(got, (TaskStatus::Finished, want, 454), "{round}");
+        assert_eq!(world.receivers.at("new.test").len(), 453, "each once: {round}");
+        world.pass(SEC).await;
+    }
+    assert_eq!(world.records(&sent[0], &new).await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_is_sent_again_as_the_filter_says() {
+    let world = World::new(|_| {});
+    let (app, endpoint, failed) = failed(&world, 30).await;
+    world.send_many(&app, 12).await;
+    world.drained(SEC).await;
+    world.pass(SEC).await;
+    let (app, id) = (endpoint.app, endpoint.id);
+    let only = ReplayFilter::default;
+    for (only, want) in [
+        (ReplayFilter { status: Some(Status::Success), ..only() }, 12),
+        (ReplayFilter { status_code_class: Some(500), ..only() }, 0),
+        (ReplayFilter { channel: Some("none".parse().expect("a name")), ..only() }, 0),
+        (ReplayFilter { event_types: Some(vec![failed[0].event_type.clone()]), ..only() }, 42),
+        (ReplayFilter { status_code_class: Some(400), ..only() }, 30),
+    ] {
+        let (since, until) = (failed[0].created_at, world.now());
+        let before = world.receivers.total();
+        let kind = TaskKind::BulkReplay { app, endpoint: id, since, until, only: only.clone() };
+        let id = begin(&world, &endpoint, kind).await;
+        let done = async || task(&world, id).await.status != TaskStatus::Running;
+        world.until(60 * SEC, "the task ends", done).await;
+        world.drained(10 * SEC).await;
+        assert_eq!(task(&world, id).await.done, want, "{only:?}");
+        assert_eq!(world.receivers.total() - before, want as usize, "{only:?}");
+        world.pass(SEC).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_paused_stands_still_until_it_is_resumed_or_cancelled() {
+    let world = World::new(|options| options.window.max = 4);
+    let (_, endpoint, _) = failed(&world, 3_000).await;
+    world.receivers.always("one.test", Answer::ok().after(20 * MS));
+    let id = recover(&world, &endpoint).await;
+    let steer = async |wish| {
+        let steered = world.memory().steer_task(world.org, id, wish, world.now()).await;
+        world.publisher.handover().application_changed(endpoint.org, endpoint.app);
+        steered.expect("the store answers").expect("it is there").status
+    };
+    let begun = async || task(&world, id).await.done > 0;
+    world.until(60 * SEC, "it has begun", begun).await;
+    assert_eq!(steer(Wish::Pause).await, TaskStatus::Paused);
+    // The step that was under way ends, and all that was made by then is sent.
+    world.pass(SEC).await;
+    let stood = task(&world, id).await;
+    assert!(stood.done < 3_000, "{}", stood.done);
+    world.drained(60 * SEC).await;
+    assert_eq!(task(&world, id).await, stood);
+    assert_eq!(world.receivers.total(), 3_000 + stood.done as usize);
+
+    assert_eq!(steer(Wish::Resume).await, TaskStatus::Running);
+    let moved = async || task(&world, id).await.done > stood.done;
+    world.until(60 * SEC, "it goes on", moved).await;
+    assert_eq!(steer(Wish::Cancel).await, TaskStatus::Cancelled);
+    world.drained(60 * SEC).await;
+    let ended = task(&world, id).await;
+    assert_eq!(ended.status, TaskStatus::Cancelled);
+    assert!(ended.done < 3_000, "{}", ended.done);
+    assert_eq!(world.receivers.total(), 3_000 + ended.done as usize);
 }

@@ -174,21 +174,10 @@ async fn a_task_is_run_by_the_owner_of_its_endpoint() {
     world.drained(SEC).await;
     world.pass(SEC).await;
     world.receivers.always("one.test", Answer::ok());
-    let task = Task {
-        org: world.org,
-        id: TaskId::generate(world.now(), &*world.entropy),
-        kind: TaskKind::Recover {
-            app: app.id,
-            endpoint: endpoint.id,
-            since: Timestamp::EPOCH,
-            until: world.now(),
-        },
-        status: TaskStatus::Running,
-        cursor: None,
-        done: 0,
-        updated_at: world.now(),
-    };
-    let id = task.id;
+    let (since, until) = (Timestamp::EPOCH, world.now());
+    let kind = TaskKind::Recover { app: app.id, endpoint: endpoint.id, since, until };
+    let id = TaskId::generate(world.now(), &*world.entropy);
+    let task = Task::new(world.org, id, kind, world.now());
     assert_eq!(world.store.create_task(task).await, Ok(None));
     world.publisher.handover().application_changed(world.org, app.id);
     world.arrivals(6 * SEC, "one.test", 10).await;

@@ -163,13 +163,18 @@ impl History for EmbeddedStore {
     async fn delivery_records(
         &self,
         tenant: Tenant,
-        message: MessageId,
+        messages: Vec<MessageId>,
         endpoint: EndpointId,
     ) -> store::Result<Vec<DeliveryRecord>> {
         self.readers
-            .read(move |conn| match place(conn, tenant, endpoint)? {
-                Some(place) => standing::records(conn, place.endpoint_no, endpoint, message),
-                None => Ok(Vec::new()),
+            .read(move |conn| {
+                let Some(place) = place(conn, tenant, endpoint)? else { return Ok(Vec::new()) };
+                let mut records = Vec::new();
+                for message in &messages {
+                    let of_one = standing::records(conn, place.endpoint_no, endpoint, *message)?;
+                    records.extend(of_one);
+                }
+                Ok(records)
             })
             .await
     }

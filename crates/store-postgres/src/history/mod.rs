@@ -123,11 +123,11 @@ impl History for PostgresStore {
     async fn delivery_records(
         &self,
         tenant: Tenant,
-        message: MessageId,
+        messages: Vec<MessageId>,
         endpoint: EndpointId,
     ) -> store::Result<Vec<DeliveryRecord>> {
         let conn = self.shared.read().await?;
-        Ok(standing::records(&conn, tenant, message, &[endpoint]).await?)
+        Ok(standing::records_at(&conn, tenant, &messages, endpoint).await?)
     }
 
     async fn endpoint_counts(

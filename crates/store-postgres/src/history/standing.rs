@@ -28,6 +28,28 @@ pub(super) struct Wanted {
     pub(super) with_body: bool,
 }
 
+/// All deliveries of some messages to one endpoint; of each message, by id.
+pub(super) async fn records_at(
+    conn: &Conn,
+    tenant: Tenant,
+    messages: &[MessageId],
+    endpoint: EndpointId,
+) -> Result<Vec<DeliveryRecord>> {
+    let messages: Vec<&[u8]> = messages.iter().map(|id| id.raw().as_slice()).collect();
+    let Some((first, last)) = messages::span(&messages) else { return Ok(Vec::new()) };
+    let sql = format!(
+        "/* delivery_records */ SELECT d.* FROM unnest($4::bytea[]) AS u (message)
+         CROSS JOIN LATERAL (SELECT {} FROM delivery d
+             WHERE d.org = $1 AND d.app = $2 AND d.endpoint = $3 AND d.message = u.message
+             AND d.message BETWEEN $5 AND $6 ORDER BY d.delivery) d",
+        rows::RECORD
+    );
+    let (org, app) = (tenant.org.raw().as_slice(), tenant.app.raw().as_slice());
+    let at = endpoint.raw().as_slice();
+    let found = conn.query(&sql, &[&org, &app, &at, &messages, &first, &last]).await?;
+    found.iter().map(|row| rows::record(row, endpoint)).collect()
+}
+
 /// All deliveries of one message to some endpoints; of each endpoint, by id.
 pub(super) async fn records(
     conn: &Conn,

@@ -107,7 +107,7 @@ pub(super) async fn write_revocation(
 }
 
 pub(super) async fn write_task(tx: &Tx, task: &Task) -> Result<()> {
-    if tasks::write(tx, task, tasks::ADD).await? {
+    if tasks::add(tx, task).await? {
         return Ok(());
     }
     let id = task.id;

@@ -425,14 +425,15 @@ async fn tokens_and_tasks(f: &Fixture<'_>, g: &Fixture<'_>, filled: &Filled) {
         (g.org, TaskStatus::Failed, 0),
         (f.org, TaskStatus::Running, 500),
     ] {
+        let id = TaskId::generate(at(403), &*f.entropy);
+        let kind = TaskKind::Recover { app, endpoint, since: at(1), until: at(2) };
         let task = Task {
-            org,
-            id: TaskId::generate(at(403), &*f.entropy),
-            kind: TaskKind::Recover { app, endpoint, since: at(1), until: at(2) },
             status,
-            cursor: (done > 1).then(|| AttemptId::generate(at(1), &*f.entropy)),
+            cursor: (done > 1).then(|| *AttemptId::generate(at(1), &*f.entropy).raw()),
             done,
-            updated_at: at(404),
+            scanned: 2 * done,
+            total: (done > 0).then_some(3 * done),
+            ..Task::new(org, id, kind, at(404))
         };
         assert_eq!(f.store.create_task(task).await, Ok(None));
     }

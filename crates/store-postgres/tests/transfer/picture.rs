@@ -18,6 +18,7 @@ use store::{
         sources::SOURCES,
         traffic::until,
     },
+    tasks::TaskFilter,
 };
 
 use super::filling::Filled;
@@ -50,7 +51,7 @@ impl Picture {
             let all = ApplicationFilter::default();
             picture.note("apps", store.list_applications(*org, all, first(250)).await);
             picture.note("sources", store.list_applications(*org, SOURCES, first(250)).await);
-            picture.note("tasks", store.list_tasks(*org, None, None, first(250)).await);
+            picture.note("tasks", store.list_tasks(*org, TaskFilter::default(), first(250)).await);
         }
         picture.of_counts(store, filled).await;
         for (org, name) in &filled.event_types {
@@ -128,7 +129,7 @@ impl Picture {
             let endpoints = store.message_endpoints(tenant, id, first(250)).await;
             let endpoints = endpoints.expect("endpoints");
             for endpoint in &endpoints.items {
-                let records = store.delivery_records(tenant, id, endpoint.endpoint).await;
+                let records = store.delivery_records(tenant, vec![id], endpoint.endpoint).await;
                 self.note("records", records.expect("records"));
             }
             self.note("endpoints", endpoints);

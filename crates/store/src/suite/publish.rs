@@ -38,7 +38,7 @@ async fn assert_absent(f: &Fixture<'_>, refused: &NewMessage) {
     let tenant = crate::history::Tenant { org: message.org, app: message.app };
     assert_eq!(f.store.message(tenant, &Ref::Id(message.id)).await, Ok(None));
     for delivery in &refused.deliveries {
-        let records = f.store.delivery_records(tenant, message.id, delivery.endpoint).await;
+        let records = f.store.delivery_records(tenant, vec![message.id], delivery.endpoint).await;
         assert_eq!(records, Ok(Vec::new()));
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     history::{MessageFilter, Status},
     housekeeping::{RetentionLimits, Swept},
     publish::{Claim, NewMessage, Published, SavedResponse},
+    tasks::TaskFilter,
 };
 
 /// Sweeps until there is nothing more to take away, in steps of `rows`; what was done in all.
@@ -107,7 +108,7 @@ pub async fn takes_old_history(store: &dyn Store) {
     for sent in &old {
         let id = sent.message.id;
         for endpoint in [&one, &two] {
-            let records = store.delivery_records(tenant(&app), id, endpoint.id).await;
+            let records = store.delivery_records(tenant(&app), vec![id], endpoint.id).await;
             assert_eq!(records, Ok(Vec::new()));
         }
         let attempts = store.attempts_by_message(tenant(&app), id, Default::default(), newest(9));
@@ -183,20 +184,15 @@ pub async fn takes_old_tasks(store: &dyn Store) {
             .enumerate()
     {
         let created_at = at(100 * i as u64);
-        let task = Task {
-            org: f.org,
-            id: TaskId::generate(created_at, &*f.entropy),
-            kind: TaskKind::CancelDeliveries { app: app.id, endpoint: None },
-            status,
-            cursor: None,
-            done: 0,
-            updated_at: created_at,
-        };
+        let id = TaskId::generate(created_at, &*f.entropy);
+        let kind = TaskKind::CancelDeliveries { app: app.id, endpoint: None };
+        let task = Task { status, ..Task::new(f.org, id, kind, created_at) };
         assert_eq!(store.create_task(task.clone()).await, Ok(None));
         tasks.push(task);
     }
     assert_eq!(sweep(store, at(600), at(300), 1).await, Swept::default());
-    let left = store.list_tasks(f.org, None, None, first(9)).await.expect("list_tasks").items;
+    let left =
+        store.list_tasks(f.org, TaskFilter::default(), first(9)).await.expect("list_tasks").items;
     assert_eq!(left, tasks[2..]);
 }
 

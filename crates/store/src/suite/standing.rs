@@ -311,18 +311,27 @@ pub async fn is_on_record(store: &dyn Store) {
     let app = f.application().await;
     let (endpoint, beside) = (f.endpoint(&app).await, f.endpoint(&app).await);
     let sent = f.send(&app, &[&endpoint, &beside], at(1)).await;
-    f.send(&app, &[&endpoint], at(1)).await;
+    let second = f.send(&app, &[&endpoint], at(1)).await;
+    let elsewhere = f.send(&app, &[&beside], at(1)).await;
     let resend = f.resend(&sent.message, &endpoint, at(50)).await;
-    let records = store.delivery_records(tenant(&app), sent.message.id, endpoint.id).await;
+    let records = store.delivery_records(tenant(&app), vec![sent.message.id], endpoint.id).await;
     let records = records.expect("delivery_records");
     let found: Vec<_> = records.iter().map(|r| (r.id, r.trigger, r.message, r.endpoint)).collect();
     let wanted = [&sent.deliveries[0], &resend].map(|d| (d.id, d.trigger, d.message, d.endpoint));
     assert_eq!(found, wanted);
+    let messages = [&sent, &second, &elsewhere].map(|sent| sent.message.id).to_vec();
+    let records = store.delivery_records(tenant(&app), messages, endpoint.id).await;
+    let mut found: Vec<_> = records.expect("delivery_records").iter().map(|r| r.id).collect();
+    let mut wanted = [sent.deliveries[0].id, resend.id, second.deliveries[0].id];
+    found.sort();
+    wanted.sort();
+    assert_eq!(found, wanted);
+    assert_eq!(store.delivery_records(tenant(&app), Vec::new(), endpoint.id).await, Ok(vec![]));
 
     let neighbour = f.application().await;
     for wrong in [tenant(&neighbour), Tenant { org: f.other().org, app: app.id }] {
         let id = sent.message.id;
-        assert_eq!(store.delivery_records(wrong, id, endpoint.id).await, Ok(Vec::new()));
+        assert_eq!(store.delivery_records(wrong, vec![id], endpoint.id).await, Ok(Vec::new()));
         let listed = store.message_endpoints(wrong, id, first(9)).await.expect("list");
         assert_eq!(listed.items, []);
         let filter = MessageFilter::default();

@@ -5,28 +5,21 @@ use domain::{
     id::{AttemptId, EndpointId, TaskId},
     page::{Order, PageRequest},
     shard::ShardSet,
-    task::{Task, TaskKind, TaskStatus},
+    task::{ReplayFilter, Task, TaskKind, TaskStatus, Wish},
 };
 
 use super::fixture::{Fixture, assert_pages, at, first};
-use crate::Store;
+use crate::{Store, tasks::TaskFilter};
 
 impl Fixture<'_> {
     fn new_task(&self, created_at: Timestamp, recover: bool) -> Task {
         let app = self.new_application(at(0)).id;
         let endpoint = EndpointId::generate(at(0), &*self.entropy);
-        Task {
-            org: self.org,
-            id: TaskId::generate(created_at, &*self.entropy),
-            kind: match recover {
-                true => TaskKind::Recover { app, endpoint, since: at(1), until: at(2) },
-                false => TaskKind::CancelDeliveries { app, endpoint: None },
-            },
-            status: TaskStatus::Running,
-            cursor: None,
-            done: 0,
-            updated_at: created_at,
-        }
+        let kind = match recover {
+            true => TaskKind::Recover { app, endpoint, since: at(1), until: at(2) },
+            false => TaskKind::CancelDeliveries { app, endpoint: None },
+        };
+        Task::new(self.org, TaskId::generate(created_at, &*self.entropy), kind, created_at)
     }
 }
 
@@ -44,22 +37,67 @@ pub async fn run_until_they_are_done(store: &dyn Store) {
     assert_eq!(store.running_tasks(&ShardSet::ALL, 1).await, Ok(vec![old.clone()]));
 
     let moved = Task {
-        cursor: Some(AttemptId::generate(at(1), &*f.entropy)),
+        cursor: Some(*AttemptId::generate(at(1), &*f.entropy).raw()),
         done: 500,
+        scanned: 700,
         updated_at: at(9),
         ..old.clone()
     };
     assert_eq!(store.update_task(moved.clone()).await, Ok(()));
     assert_eq!(store.task(f.org, old.id).await, Ok(Some(moved.clone())));
     assert_eq!(store.running_tasks(&ShardSet::ALL, 10).await, Ok(vec![new.clone(), moved.clone()]));
-    for status in [TaskStatus::Finished, TaskStatus::Failed] {
-        let ended = Task { status, ..moved.clone() };
-        assert_eq!(store.update_task(ended.clone()).await, Ok(()));
-        assert_eq!(store.task(f.org, old.id).await, Ok(Some(ended)));
+    let ended = Task { status: TaskStatus::Finished, ..moved.clone() };
+    // What has ended does not run again, whoever still thinks so.
+    for step in [&ended, &moved, &Task { status: TaskStatus::Failed, ..moved.clone() }] {
+        assert_eq!(store.update_task(step.clone()).await, Ok(()));
+        assert_eq!(store.task(f.org, old.id).await, Ok(Some(ended.clone())));
         assert_eq!(store.running_tasks(&ShardSet::ALL, 10).await, Ok(vec![new.clone()]));
     }
     assert_eq!(store.task(g.org, old.id).await, Ok(None), "another organization's");
     assert_eq!(store.task(f.org, f.new_task(at(1), true).id).await, Ok(None));
+}
+
+/// Whoever pauses or cancels a task wins over the step that is under way, which still counts.
+pub async fn are_paused_and_cancelled(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let task = Task { total: Some(1_000), ..f.new_task(at(1), true) };
+    assert_eq!(store.create_task(task.clone()).await, Ok(None));
+    let steer = async |wish, now| store.steer_task(f.org, task.id, wish, now).await;
+    let running = async || store.running_tasks(&ShardSet::ALL, 9).await.expect("tasks");
+
+    let paused = Task { status: TaskStatus::Paused, updated_at: at(5), ..task.clone() };
+    for now in [at(5), at(6)] {
+        assert_eq!(steer(Wish::Pause, now).await, Ok(Some(paused.clone())), "as it is already");
+    }
+    assert_eq!(running().await, []);
+    let step = Task { cursor: Some([7; 20]), done: 5, scanned: 6, updated_at: at(7), ..task };
+    assert_eq!(store.update_task(step.clone()).await, Ok(()));
+    let stepped = Task { status: TaskStatus::Paused, ..step.clone() };
+    assert_eq!(store.task(f.org, step.id).await, Ok(Some(stepped.clone())));
+    assert_eq!(running().await, []);
+    // It still stands in the way of another one at the same endpoint.
+    let second = Task { kind: step.kind.clone(), ..f.new_task(at(2), true) };
+    assert_eq!(store.create_task(second.clone()).await, Ok(Some(step.id)));
+
+    let resumed = Task { updated_at: at(8), ..step.clone() };
+    assert_eq!(steer(Wish::Resume, at(8)).await, Ok(Some(resumed.clone())));
+    assert_eq!(running().await, [resumed]);
+
+    let cancelled = Task { status: TaskStatus::Cancelled, updated_at: at(9), ..step.clone() };
+    assert_eq!(steer(Wish::Cancel, at(9)).await, Ok(Some(cancelled.clone())));
+    for wish in [Wish::Resume, Wish::Pause, Wish::Cancel] {
+        assert_eq!(steer(wish, at(10)).await, Ok(Some(cancelled.clone())), "it has ended");
+    }
+    let last = Task { done: 9, status: TaskStatus::Finished, updated_at: at(11), ..step };
+    assert_eq!(store.update_task(last.clone()).await, Ok(()));
+    let kept = Task { status: TaskStatus::Cancelled, ..last };
+    assert_eq!(store.task(f.org, kept.id).await, Ok(Some(kept.clone())));
+    assert_eq!(store.create_task(second).await, Ok(None));
+
+    let g = f.other();
+    assert_eq!(store.steer_task(g.org, kept.id, Wish::Pause, at(12)).await, Ok(None));
+    let none = TaskId::generate(at(1), &*f.entropy);
+    assert_eq!(store.steer_task(f.org, none, Wish::Pause, at(12)).await, Ok(None));
 }
 
 /// Organizations take turns, however many tasks one of them has.
@@ -82,7 +120,7 @@ pub async fn take_turns(store: &dyn Store) {
     assert_eq!(store.running_tasks(&ShardSet::ALL, 9).await, Ok(wanted.to_vec()));
 }
 
-/// An endpoint is recovered by one task at a time.
+/// An endpoint is sent to by one task at a time, of whichever kind.
 pub async fn recover_an_endpoint_once(store: &dyn Store) {
     let f = Fixture::new(store);
     let first = f.new_task(at(1), true);
@@ -90,6 +128,15 @@ pub async fn recover_an_endpoint_once(store: &dyn Store) {
     let second = Task { kind: first.kind.clone(), ..f.new_task(at(2), true) };
     assert_eq!(store.create_task(second.clone()).await, Ok(Some(first.id)));
     assert_eq!(store.task(f.org, second.id).await, Ok(None));
+    let (app, endpoint) = first.kind.target().expect("it sends to an endpoint");
+    let only = ReplayFilter::default();
+    for kind in [
+        TaskKind::Replay { app, endpoint, since: at(1), until: at(2) },
+        TaskKind::BulkReplay { app, endpoint, since: at(1), until: at(2), only },
+    ] {
+        let third = Task { kind, ..f.new_task(at(2), true) };
+        assert_eq!(store.create_task(third).await, Ok(Some(first.id)));
+    }
     let ended = Task { status: TaskStatus::Finished, ..first };
     assert_eq!(store.update_task(ended).await, Ok(()));
     assert_eq!(store.create_task(second.clone()).await, Ok(None));
@@ -112,29 +159,33 @@ pub async fn are_listed(store: &dyn Store) {
     let foreign = Task { org: g.org, ..f.new_task(at(1), true) };
     assert_eq!(store.create_task(foreign.clone()).await, Ok(None));
 
-    let (running, finished) = (Some(TaskStatus::Running), Some(TaskStatus::Finished));
-    let (recover, cancel) = (Some("endpoint.recover"), Some("deliveries.cancel"));
-    for (status, kind, wanted) in [
-        (None, None, vec![0, 1, 2, 3]),
-        (running, None, vec![0, 1]),
-        (finished, None, vec![2, 3]),
-        (Some(TaskStatus::Failed), None, vec![]),
-        (None, recover, vec![0, 2]),
-        (None, cancel, vec![1, 3]),
-        (finished, cancel, vec![3]),
-        (None, Some("no.such"), vec![]),
+    let (running, finished) = (TaskStatus::Running, TaskStatus::Finished);
+    let (recover, cancel) = ("endpoint.recover", "deliveries.cancel");
+    for (statuses, kinds, wanted) in [
+        (&[][..], &[][..], vec![0, 1, 2, 3]),
+        (&[running], &[], vec![0, 1]),
+        (&[finished], &[], vec![2, 3]),
+        (&[finished, TaskStatus::Failed, running], &[], vec![0, 1, 2, 3]),
+        (&[TaskStatus::Failed], &[], vec![]),
+        (&[], &[recover], vec![0, 2]),
+        (&[], &[cancel], vec![1, 3]),
+        (&[], &["no.such", cancel, recover], vec![0, 1, 2, 3]),
+        (&[finished], &[cancel], vec![3]),
+        (&[], &["no.such"], vec![]),
     ] {
-        let page = store.list_tasks(f.org, status, kind, first(10)).await.expect("list_tasks");
+        let filter = TaskFilter { statuses: statuses.to_vec(), kinds: kinds.to_vec() };
+        let page = store.list_tasks(f.org, filter.clone(), first(10)).await.expect("list_tasks");
         let wanted: Vec<_> = wanted.into_iter().map(|i: usize| tasks[i].clone()).collect();
-        assert_eq!(page.items, wanted, "{status:?} {kind:?}");
+        assert_eq!(page.items, wanted, "{filter:?}");
     }
-    let listed = store.list_tasks(g.org, None, None, first(10)).await.expect("list_tasks");
+    let all = TaskFilter::default;
+    let listed = store.list_tasks(g.org, all(), first(10)).await.expect("list_tasks");
     assert_eq!(listed.items, [foreign]);
 
     let mut ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
     for order in [Order::Ascending, Order::Descending] {
         assert_pages(&ids, order, async |page: PageRequest<TaskId>| {
-            let page = store.list_tasks(f.org, None, None, page).await.expect("list_tasks");
+            let page = store.list_tasks(f.org, all(), page).await.expect("list_tasks");
             page.map(|task| task.id)
         })
         .await;

@@ -231,7 +231,8 @@ impl Fixture<'_> {
     /// What is on record of one delivery.
     pub async fn record(&self, delivery: &Delivery) -> DeliveryRecord {
         let tenant = Tenant { org: delivery.org, app: delivery.app };
-        let records = self.store.delivery_records(tenant, delivery.message, delivery.endpoint);
+        let records =
+            self.store.delivery_records(tenant, vec![delivery.message], delivery.endpoint);
         let records = records.await.expect("delivery_records");
         let found = records.into_iter().find(|record| record.id == delivery.id);
         found.expect("the delivery is on record")

@@ -162,14 +162,16 @@ fn write(f: &mut Fields, record: &Record) -> Result<()> {
             f.time(*at);
             f.time(*forget_at);
         }
-        Record::Task(Task { org, id, kind, status, cursor, done, updated_at }) => {
+        Record::Task(Task { org, id, kind, status, cursor, done, scanned, total, updated_at }) => {
             f.text("task");
             f.id(org);
             f.id(id);
             f.json(kind);
             f.json(status);
-            f.option(cursor.as_ref(), Fields::id);
+            f.option(cursor.as_ref(), |f, cursor| f.bytes(cursor));
             f.number(*done);
+            f.number(*scanned);
+            f.option(total.as_ref(), |f, total| f.number(*total));
             f.time(*updated_at);
         }
         Record::Audit(AuditRow { org, at, actor, action, target, detail }) => {

@@ -12,6 +12,7 @@ use domain::{
     id::{ApplicationId, AttemptId, EndpointId, MessageId},
     name::Ref,
     page::Order,
+    standing::STATUS_CODE_CLASSES,
     token::Capability,
 };
 use store::history::{AttemptFilter, EndpointMessage, MessageEndpoint, Status};
@@ -38,7 +39,7 @@ pub(super) struct AttemptQuery {
 impl FromQuery for AttemptQuery {
     fn from_query(query: &QueryPairs<'_>) -> Result<Self, ApiError> {
         let class: Option<u16> = query.typed("status_code_class")?;
-        if class.is_some_and(|c| ![0, 100, 200, 300, 400, 500].contains(&c)) {
+        if class.is_some_and(|c| !STATUS_CODE_CLASSES.contains(&c)) {
             let msg = "status_code_class: must be 0, 100, 200, 300, 400 or 500";
             return Err(ApiError::generic(msg));
         }
@@ -46,16 +47,10 @@ impl FromQuery for AttemptQuery {
     }
 }
 
-fn status(query: &QueryPairs<'_>) -> Result<Option<Status>, ApiError> {
-    Ok(match query.typed::<u8>("status")? {
-        None => None,
-        Some(0) => Some(Status::Success),
-        Some(1) => Some(Status::Pending),
-        Some(2) => Some(Status::Fail),
-        Some(3) => Some(Status::Sending),
-        Some(4) => Some(Status::Canceled),
-        Some(_) => return Err(ApiError::generic("status: must be 0 to 4")),
-    })
+pub(in crate::routes) fn status(query: &QueryPairs<'_>) -> Result<Option<Status>, ApiError> {
+    let Some(number) = query.typed("status")? else { return Ok(None) };
+    let status = Status::from_number(number);
+    status.map(Some).ok_or_else(|| ApiError::generic("status: must be 0 to 4"))
 }
 
 /// Whether messages are answered with their attempts.

@@ -15,6 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::bodies::{EmptyResponse, MessageAttemptItem};
 pub use self::bodies::{EndpointMessageOut, MessageAttemptOut, MessageEndpointOut};
+pub(super) use self::lists::status;
 use crate::{
     auth::{AnyCaller, OrgCaller},
     error::ApiError,

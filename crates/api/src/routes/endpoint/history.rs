@@ -1,37 +1,26 @@
-//! What came of an endpoint's deliveries: counts, and recovery of what failed.
+//! What came of an endpoint's deliveries, counted.
 
 use std::time::Duration;
 
 use axum::{Json, extract::State};
-use bytes::Bytes;
-use domain::{
-    clock::Timestamp,
-    id::TaskId,
-    task::{Task, TaskKind, TaskStatus},
-    token::Capability,
-};
-use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use domain::{clock::Timestamp, token::Capability};
+use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::EndpointPath;
 use crate::{
     auth::AnyCaller,
-    body,
     error::ApiError,
     extract::{FromQuery, Path, Query, QueryPairs},
-    routes::background_task::TaskOut,
     state::{self, ApiState, tenant},
 };
 
-const DAY: Duration = Duration::from_secs(24 * 3_600);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// What spans may be too long by: clocks differ, and requests take time.
-const SLACK: Duration = Duration::from_secs(300);
+pub(super) const SLACK: Duration = Duration::from_secs(300);
 /// Longest span of statistics.
 const MAX_STATS_SPAN: Duration = DAY.saturating_mul(28);
-/// How far back recovery goes.
-const MAX_RECOVER_SPAN: Duration = DAY.saturating_mul(14);
 
 /// Attempts of an endpoint, counted by how they ended.
 #[derive(Debug, Serialize, ToSchema)]
@@ -106,61 +95,7 @@ async fn stats(
     }))
 }
 
-/// What to recover.
-#[derive(Debug, Deserialize, ToSchema)]
-pub struct RecoverIn {
-    /// From when; at most 14 days back.
-    #[schema(value_type = String, format = DateTime)]
-    since: Timestamp,
-    /// Until when; now if nobody says.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    until: Option<Timestamp>,
-}
-
-/// Recover Failed Webhooks
-///
-/// Resends what has a failed attempt in a span of time and never succeeded, as a background task. One at
-/// a time for an endpoint.
-#[utoipa::path(post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/recover",
-    operation_id = "v1.endpoint.recover", tag = "Endpoint",
-    params(crate::openapi::EndpointPath, crate::openapi::IdempotencyKey), request_body = RecoverIn,
-    responses((status = 202, body = TaskOut), ApiError))]
-async fn recover(
-    State(state): State<ApiState>,
-    Path((app, endpoint)): Path<EndpointPath>,
-    AnyCaller(caller): AnyCaller,
-    body: Bytes,
-) -> Result<(StatusCode, Json<TaskOut>), ApiError> {
-    let app = state.app(&caller, &app, Capability::CreateAttempts).await?;
-    let endpoint = state::endpoint(&app, &endpoint)?;
-    let RecoverIn { since, until } = body::parse(&body)?;
-    let now = state.clock.now();
-    let until = until.unwrap_or(now);
-    if since > until {
-        return Err(ApiError::invalid(&["body", "since"], "must not lie behind `until`"));
-    }
-    if until.since(since) > MAX_RECOVER_SPAN + SLACK {
-        let msg = "must be at most 14 days before `until`";
-        return Err(ApiError::invalid(&["body", "since"], msg));
-    }
-    let task = Task {
-        org: endpoint.org,
-        id: TaskId::generate(now, &*state.entropy),
-        kind: TaskKind::Recover { app: endpoint.app, endpoint: endpoint.id, since, until },
-        status: TaskStatus::Running,
-        cursor: None,
-        done: 0,
-        updated_at: now,
-    };
-    if state.store.create_task(task.clone()).await?.is_some() {
-        let detail = "The endpoint is being recovered already; its task is among those that run.";
-        return Err(ApiError::conflict(detail));
-    }
-    state.publisher.handover().application_changed(endpoint.org, endpoint.app);
-    Ok((StatusCode::ACCEPTED, Json(task.into())))
-}
-
 /// See [`crate::routes`].
 pub fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(stats)).routes(routes!(recover))
+    OpenApiRouter::new().routes(routes!(stats))
 }

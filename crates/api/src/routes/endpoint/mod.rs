@@ -5,6 +5,7 @@ mod checked;
 pub(super) mod headers;
 mod history;
 mod listen;
+mod replay;
 pub(super) mod secret;
 mod send_example;
 mod work;
@@ -152,6 +153,7 @@ pub fn router() -> OpenApiRouter<ApiState> {
         .merge(secret::router())
         .merge(headers::router())
         .merge(history::router())
+        .merge(replay::router())
         .merge(listen::router())
 }
 

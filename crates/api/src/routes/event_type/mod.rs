@@ -1,6 +1,7 @@
 //! Event types: the catalogue of what an organization sends.
 
 mod bodies;
+mod validate;
 
 use axum::{
     Json,
@@ -314,4 +315,5 @@ pub fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(list, create_event_type))
         .routes(routes!(get, upsert, patch, delete))
+        .routes(routes!(validate::validate))
 }

@@ -3,6 +3,7 @@
 mod batch;
 mod bodies;
 mod read;
+mod search;
 
 use axum::{
     Json,
@@ -27,6 +28,7 @@ use self::bodies::Payload;
 pub use self::{
     bodies::{MessageIn, MessageOut},
     read::{MessageHistoryQuery, newest_first},
+    search::Slots,
 };
 use super::{application, endpoint};
 use crate::{
@@ -183,6 +185,7 @@ pub fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(batch::create_batch))
         .route("/api/v1/app/{app_id}/msg/batch", get(read::get_batch))
         .routes(routes!(precheck))
+        .routes(routes!(search::search))
         .routes(routes!(read::get))
         .routes(routes!(read::expunge))
         .merge(endpoint::message_router())

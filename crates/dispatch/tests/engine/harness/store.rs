@@ -27,7 +27,7 @@ use domain::{
     organization::Organization,
     page::{Page, PageRequest},
     shard::{Shard, ShardSet},
-    task::{Task, TaskStatus},
+    task::{Task, Wish},
     token::{Actor, Revocation, Token},
 };
 use parking_lot::Mutex;
@@ -41,7 +41,7 @@ use store::{
     nodes::{News, NodeInfo, Ownership, Slice},
     publish::{NewMessage, Publish, Published, SavedResponse},
     rejected::{Rejected, RejectedRequest},
-    tasks::Tasks,
+    tasks::{TaskFilter, Tasks},
     tokens::Tokens,
 };
 use tokio::time::sleep;
@@ -234,7 +234,7 @@ delegate! {
     attempt(tenant: Tenant, message: MessageId, attempt: AttemptId) -> Result<Option<Attempt>>;
     endpoint_messages(tenant: Tenant, endpoint: EndpointId, filter: MessageFilter, statuses: Vec<Status>, page: PageRequest<MessageId>, with_body: bool) -> Result<Page<EndpointMessage>>;
     message_endpoints(tenant: Tenant, message: MessageId, page: PageRequest<EndpointId>) -> Result<Page<MessageEndpoint>>;
-    delivery_records(tenant: Tenant, message: MessageId, endpoint: EndpointId) -> Result<Vec<DeliveryRecord>>;
+    delivery_records(tenant: Tenant, messages: Vec<MessageId>, endpoint: EndpointId) -> Result<Vec<DeliveryRecord>>;
     endpoint_counts(tenant: Tenant, endpoint: EndpointId, since: Timestamp, until: Timestamp) -> Result<EndpointCounts>;
     failed_messages(tenant: Tenant, endpoint: EndpointId, range: (Timestamp, Timestamp), after: Option<AttemptId>, limit: usize) -> Result<(Vec<MessageId>, Option<AttemptId>)>;
     expunge_message(tenant: Tenant, message: MessageId, now: Timestamp) -> Result<bool>;
@@ -256,9 +256,10 @@ delegate! {
         Tasks {
         create_task(task: Task) -> Result<Option<TaskId>>;
     running_tasks(shards: &ShardSet, limit: usize) -> Result<Vec<Task>>;
-    update_task(task: Task) -> Result<()>;
+    update_task(step: Task) -> Result<()>;
+    steer_task(org: OrganizationId, task: TaskId, wish: Wish, now: Timestamp) -> Result<Option<Task>>;
     task(org: OrganizationId, task: TaskId) -> Result<Option<Task>>;
-    list_tasks(org: OrganizationId, status: Option<TaskStatus>, kind: Option<&str>, page: PageRequest<TaskId>) -> Result<Page<Task>>;
+    list_tasks(org: OrganizationId, filter: TaskFilter, page: PageRequest<TaskId>) -> Result<Page<Task>>;
 } }
 delegate! {
         Rejected {

@@ -350,7 +350,7 @@ impl World {
     /// The records of a message's deliveries to an endpoint, oldest first.
     pub async fn records(&self, message: &Message, endpoint: &Endpoint) -> Vec<DeliveryRecord> {
         let tenant = Tenant { org: message.org, app: message.app };
-        let found = self.memory.delivery_records(tenant, message.id, endpoint.id).await;
+        let found = self.memory.delivery_records(tenant, vec![message.id], endpoint.id).await;
         found.expect("the store answers")
     }
 
