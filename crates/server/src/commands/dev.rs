@@ -120,6 +120,7 @@ async fn tour(
     let _ = secret.set(key.parse::<SigningSecret>()?);
 
     println!("Hookwright is ready.\n");
+    println!("  Console      http://{}/console#token={token}", config.listen);
     println!("  API          http://{}/api/v1  (docs: http://{0}/docs)", config.listen);
     println!("  data         {}", config.data_dir.display());
     println!("  application  {} (uid acme)", app["id"].as_str().unwrap_or("?"));

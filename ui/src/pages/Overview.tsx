@@ -1,0 +1,4 @@
+import { Page } from "../components/Page";
+export function Overview() {
+  return <Page title="Overview">.</Page>;
+}
