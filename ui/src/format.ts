@@ -24,7 +24,7 @@ export const shortTime = (time: string) => SHORT.format(new Date(time));
 
 export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return "–";
-  if (ms < 1) return `${ms.toFixed(1)} ms`;
+  if (ms > 0 && ms < 1) return `${ms.toFixed(1)} ms`;
   if (ms < 1_000) return `${ms < 10 ? Number(ms.toFixed(1)) : Math.round(ms)} ms`;
   const seconds = ms / 1_000;
   if (seconds < 60) return `${Number(seconds.toFixed(1))} s`;

@@ -20,7 +20,7 @@ export function Page({ title, badge, description, trail, actions, children }: Pr
   return (
     <Stack gap="lg" className="hw-page">
       <Stack gap={6}>
-        {trail && <Breadcrumbs separator="/" fz="sm" separatorMargin={8} component="nav" aria-label="Where this is">{trail}</Breadcrumbs>}
+        {trail && <Breadcrumbs separator="/" separatorMargin={8} className="hw-trail" component="nav" aria-label="Where this is">{trail}</Breadcrumbs>}
         <Group justify="space-between" align="flex-start" gap="sm">
           <Stack gap={4} style={{ minWidth: 0, flex: "1 1 260px" }}>
             <Group gap="sm">

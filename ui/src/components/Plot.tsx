@@ -28,8 +28,8 @@ export default function Plot({ label, times, lines, format, height = 200 }: Char
         cursor: { y: false, points: { size: 7 } },
         scales: { y: { range: (_, __, max) => [0, Number.isFinite(max) && max > 0 ? max * 1.12 : 1] } },
         axes: [
-          { ...axis, space: 90, values: (_, ticks, __, ___, step) => ticks.map((tick) => tickText(tick, step)) },
-          { ...axis, size: 58, space: 36, values: (_, ticks) => ticks.map(format) },
+          { ...axis, size: 28, space: 90, values: (_, ticks, __, ___, step) => ticks.map((tick) => tickText(tick, step)) },
+          { ...axis, size: 56, space: 36, values: (_, ticks) => ticks.map(format) },
         ],
         series: [
           {},
@@ -38,7 +38,7 @@ export default function Plot({ label, times, lines, format, height = 200 }: Char
             stroke: color(line.color),
             width: 1.75,
             spanGaps: true,
-            points: { show: times.length < 3, size: 6, fill: color(line.color) },
+            points: { show: (u) => u.data[0].length < 3, size: 6, fill: color(line.color) },
             ...(line.fill && { fill: `color-mix(in srgb, ${color(line.color)} 12%, transparent)` }),
           })),
         ],

@@ -1,6 +1,6 @@
 import { Button } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { IconListDetails, IconPlugConnected, IconPlus, IconTrash } from "@tabler/icons-react";
+import { IconActivity, IconListDetails, IconPlugConnected, IconPlus, IconTrash } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { $api, api, pages, type Schemas } from "../api/client";
@@ -45,6 +45,7 @@ export function Application() {
       actions={
         <>
           <ButtonLink to="/app/$appId/msg" params={{ appId }} variant="default" size="xs" leftSection={<IconListDetails size={15} />}>Messages</ButtonLink>
+          <ButtonLink to="/app/$appId/activity" params={{ appId }} variant="default" size="xs" leftSection={<IconActivity size={15} />}>Activity</ButtonLink>
           {operator && app && <EditApplication app={app} />}
           {operator && <PortalLink appId={appId} />}
           {operator && (

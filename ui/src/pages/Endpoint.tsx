@@ -22,7 +22,7 @@ import { Attempts } from "./endpoint/Attempts";
 import { Headers } from "./endpoint/Headers";
 import { Health } from "./endpoint/Health";
 import { Lane } from "./endpoint/Lane";
-import { Replay } from "./endpoint/Replay";
+import { Replay, Running } from "./endpoint/Replay";
 import { Secret } from "./endpoint/Secret";
 import { SendExample } from "./endpoint/SendExample";
 
@@ -36,6 +36,7 @@ export function Endpoint() {
   const params = { path: { app_id: appId, endpoint_id: endpointId } };
   const { data: endpoint, error, refetch } = $api.useQuery("get", "/api/v1/app/{app_id}/endpoint/{endpoint_id}", { params });
   const application = $api.useQuery("get", "/api/v1/app/{app_id}", { params: { path: { app_id: appId } } });
+  const setTask = (task: string | undefined) => void navigate({ search: (now) => ({ ...now, task }), replace: true });
   const back = visible(operator ? (application.data?.name ?? appId) : "Endpoints");
   const trail = [
     ...(operator ? [<TextLink key="apps" to="/app">Applications</TextLink>] : []),
@@ -48,9 +49,9 @@ export function Endpoint() {
       badge={endpoint && <StatusBadge tone={endpoint.disabled ? "quiet" : "good"}>{endpoint.disabled ? "Disabled" : "Enabled"}</StatusBadge>}
       trail={trail}
       description={endpoint?.description ? <SafeText>{endpoint.description}</SafeText> : undefined}
-      actions={endpoint && <Actions appId={appId} endpoint={endpoint} />}
+      actions={endpoint && <Actions appId={appId} endpoint={endpoint} onTask={setTask} />}
     >
-      <Replay appId={appId} endpointId={endpointId} task={task} onTask={(task) => void navigate({ search: (now) => ({ ...now, task }), replace: true })} />
+      {task && <Running id={task} dismiss={() => setTask(undefined)} />}
       <Health appId={appId} endpointId={endpointId} />
       <div className="hw-aside">
         <Stack gap="lg" miw={0}>
@@ -71,7 +72,13 @@ export function Endpoint() {
   );
 }
 
-function Actions({ appId, endpoint }: { appId: string; endpoint: Schemas["EndpointOut"] }) {
+interface ActionsProps {
+  appId: string;
+  endpoint: Schemas["EndpointOut"];
+  onTask: (task: string) => void;
+}
+
+function Actions({ appId, endpoint, onTask }: ActionsProps) {
   const [editing, { open, close }] = useDisclosure();
   const queries = useQueryClient();
   const navigate = route.useNavigate();
@@ -90,6 +97,7 @@ function Actions({ appId, endpoint }: { appId: string; endpoint: Schemas["Endpoi
   return (
     <>
       <SendExample appId={appId} endpoint={endpoint} />
+      <Replay appId={appId} endpointId={endpoint.id} onStarted={onTask} />
       {manage && (
         <>
           <Button variant="default" size="xs" leftSection={<IconPencil size={15} />} onClick={open}>Edit</Button>

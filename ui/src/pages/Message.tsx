@@ -40,7 +40,7 @@ export function Message() {
   const message = data?.message;
   return (
     <Page title={visible(message?.eventType ?? "…")} trail={trail} description={message && <>Sent <Time at={message.timestamp} /></>}>
-      <div className="hw-aside">
+      <div className="hw-halves">
         <Stack gap="lg" miw={0}>
           {data && <Deliveries appId={appId} msgId={data.message.id} payload={data.payload} />}
           {data && <Attempts appId={appId} msgId={data.message.id} />}

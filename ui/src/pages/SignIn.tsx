@@ -1,4 +1,4 @@
-import { Alert, Anchor, Button, Code, Paper, PasswordInput, Stack, Text, Title } from "@mantine/core";
+import { Anchor, Button, Code, Paper, PasswordInput, Stack, Text, Title } from "@mantine/core";
 import { useEffect, useState } from "react";
 import { isPortal, signIn, useEnded } from "../api/session";
 import { Logo } from "../shell/Logo";
@@ -20,7 +20,7 @@ export function SignIn() {
         <Paper withBorder p="xl" radius="lg" className="hw-lifted">
           <Stack>
             <Title order={1}>{isPortal ? "Your session has ended" : "Sign in"}</Title>
-            {ended && <Alert color="yellow" role="alert" variant="light" c="var(--mantine-color-text)">{ended}</Alert>}
+            {ended && <div className="hw-note" role="alert">{ended}</div>}
             {isPortal ? (
               <Text c="dimmed">Go back to where you opened your webhooks, and open them again.</Text>
             ) : (

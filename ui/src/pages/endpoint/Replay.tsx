@@ -26,9 +26,8 @@ const TIMES = [
 interface Props {
   appId: string;
   endpointId: string;
-  /** One to show, by its id. */
-  task: string | undefined;
-  onTask: (task: string | undefined) => void;
+  /** Called with the task that was begun. */
+  onStarted: (task: string) => void;
 }
 
 export function Replay(props: Props) {
@@ -36,17 +35,15 @@ export function Replay(props: Props) {
   if (!useCan("CreateAttempts")) return null;
   return (
     <>
-      {props.task
-        ? <Running id={props.task} dismiss={() => props.onTask(undefined)} />
-        : <div><Button variant="default" size="xs" leftSection={<IconHistory size={15} />} onClick={open}>Send again…</Button></div>}
+      <Button variant="default" size="xs" leftSection={<IconHistory size={15} />} onClick={open}>Send again</Button>
       <Modal opened={opened} onClose={close} title="Send again" centered size="lg">
-        <Start {...props} onStarted={(id) => { props.onTask(id); close(); }} onClose={close} />
+        <Start {...props} onStarted={(id) => { props.onStarted(id); close(); }} onClose={close} />
       </Modal>
     </>
   );
 }
 
-function Start({ appId, endpointId, onStarted, onClose }: Props & { onStarted: (id: string) => void; onClose: () => void }) {
+function Start({ appId, endpointId, onStarted, onClose }: Props & { onClose: () => void }) {
   const [kind, setKind] = useState<Kind>("recover");
   const [range, setRange] = useState<Range>("24h");
   const [busy, setBusy] = useState(false);
@@ -90,7 +87,8 @@ function Start({ appId, endpointId, onStarted, onClose }: Props & { onStarted: (
 
 const STATES = { running: "Sending again", paused: "Paused", cancelled: "Cancelled", finished: "Done", failed: "Given up" };
 
-function Running({ id, dismiss }: { id: string; dismiss: () => void }) {
+/** How far a task is, by its id. */
+export function Running({ id, dismiss }: { id: string; dismiss: () => void }) {
   const { data: task, error, refetch } = useQuery({
     queryKey: ["task", id],
     queryFn: () => get<Task>(`/api/v1/background-task/${id}`),

@@ -45,16 +45,14 @@ function Attempt({ attempt }: { attempt: Schemas["MessageAttemptOut"] }) {
     <li className={failed ? "hw-bad" : "hw-good"}>
       <UnstyledButton w="100%" onClick={() => setOpen(!open)} aria-expanded={open}>
         <Group justify="space-between" gap="xs" wrap="nowrap" align="flex-start">
-          <Group gap="xs">
-            <AttemptStatus status={attempt.status} code={attempt.responseStatusCode} />
-            <Text size="sm" style={{ overflowWrap: "anywhere" }}><SafeText>{attempt.url}</SafeText></Text>
-          </Group>
+          <AttemptStatus status={attempt.status} code={attempt.responseStatusCode} />
           <Group gap="xs" wrap="nowrap">
             <Text size="sm" c="dimmed" component="span"><Time at={attempt.timestamp} /></Text>
             <IconChevronDown size={16} style={{ rotate: open ? "180deg" : "0deg" }} aria-hidden />
           </Group>
         </Group>
-        <Text size="sm" c="dimmed" mt={4}>
+        <Text size="sm" mt={6} style={{ overflowWrap: "anywhere" }}><SafeText>{attempt.url}</SafeText></Text>
+        <Text size="sm" c="dimmed" mt={2}>
           <SafeText>{explain(attempt.responseStatusCode, attempt.response.slice(0, 300), attempt.responseDurationMs)}</SafeText>
           {attempt.triggerType === 1 && " Somebody asked for this try."}
         </Text>

@@ -1,4 +1,4 @@
-import { Alert, Button, Code, Group, Modal, NativeSelect, Radio, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Code, Group, Modal, NativeSelect, Radio, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconKey, IconPlus } from "@tabler/icons-react";
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
@@ -89,7 +89,7 @@ function Create({ refresh }: { refresh: () => Promise<void> }) {
       <Modal opened={opened} onClose={close} title="Create token" centered>
         {token ? (
           <Stack>
-            <Alert color="indigo" variant="light" c="var(--mantine-color-text)">Copy it now: it is not shown again.</Alert>
+            <div className="hw-note">Copy it now: it is not shown again.</div>
             <Code block style={{ overflowWrap: "anywhere", whiteSpace: "pre-wrap" }}>{token}</Code>
             <Group justify="flex-end" gap="xs"><CopyButton value={token} label="Copy token" text="Copy" /><Button onClick={close}>Close</Button></Group>
           </Stack>

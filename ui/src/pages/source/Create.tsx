@@ -1,4 +1,4 @@
-import { Alert, Button, Group, Modal, PasswordInput, Select, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, Modal, PasswordInput, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconPlus } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
@@ -66,13 +66,13 @@ function Form({ onClose }: { onClose: () => void }) {
 /** What whoever sets it up should know. */
 export function Setup({ provider }: { provider: Schemas["ProviderOut"] }) {
   return (
-    <Alert variant="light" color="indigo" c="var(--mantine-color-text)">
+    <div className="hw-note">
       <Stack gap={4}>
         {provider.notes && <Text size="sm">{provider.notes}</Text>}
         {provider.experimental && <Text size="sm">Its facts have not been checked against the provider yet.</Text>}
         <Text size="sm"><Outside href={provider.docs}>{provider.name}'s own page about its webhooks</Outside></Text>
       </Stack>
-    </Alert>
+    </div>
   );
 }
 

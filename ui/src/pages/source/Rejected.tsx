@@ -35,8 +35,15 @@ export function Rejected({ source }: { source: Schemas["IngestSourceOut"] }) {
         query={query}
         rowKey={(log) => log.id}
         columns={[
-          { header: "Answer", cell: (log) => <StatusBadge tone="bad">{String(log.status_code)}</StatusBadge>, width: 100 },
-          { header: "Why", cell: (log) => <SafeText>{log.error_text}</SafeText> },
+          {
+            header: "Request",
+            cell: (log) => (
+              <>
+                <StatusBadge tone="bad">{String(log.status_code)}</StatusBadge>
+                <span className="hw-sub"><SafeText>{log.error_text}</SafeText></span>
+              </>
+            ),
+          },
           { header: "When", cell: (log) => <Time at={log.created_at} ago />, wide: true },
           {
             header: "Actions",
