@@ -36,7 +36,6 @@ export function readLook(search: string): Look {
   if (color) {
     override.colors = { brand: shades(color) };
     override.primaryColor = "brand";
-    override.primaryShade = { light: 6, dark: 5 };
   }
   const icon = asked.get("icon") ?? "";
   const dark = asked.get("darkMode");

@@ -13,13 +13,17 @@ const dark: MantineColorsTuple = [
 
 export const theme = createTheme({
   primaryColor: "indigo",
-  primaryShade: { light: 6, dark: 5 },
+  primaryShade: 6,
   autoContrast: true,
   colors: { indigo, dark },
   defaultRadius: "md",
   fontFamily: 'Inter, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif',
   fontFamilyMonospace: 'ui-monospace, "SF Mono", "Cascadia Code", Menlo, Consolas, "DejaVu Sans Mono", monospace',
   fontSizes: { xs: "12px", sm: "13.5px", md: "15px", lg: "17px", xl: "20px" },
+  components: {
+    Modal: { defaultProps: { closeButtonProps: { "aria-label": "Close" } } },
+    Notification: { defaultProps: { closeButtonProps: { "aria-label": "Close" } } },
+  },
   headings: { fontWeight: "620", sizes: { h1: { fontSize: "22px" }, h2: { fontSize: "16px" }, h3: { fontSize: "14px" } } },
 });
 
@@ -36,7 +40,7 @@ export const variables: CSSVariablesResolver = () => ({
     "--hw-canvas": "#f7f8fa",
     "--hw-surface": "#ffffff",
     "--hw-hover": "#f3f4f8",
-    "--hw-good": "#0f7a4d",
+    "--hw-good": "#0b6a42",
     "--hw-bad": "#b42318",
     "--hw-warn": "#8f5a00",
     "--hw-info": "#3f46c9",

@@ -4,6 +4,7 @@ import { IconChevronDown } from "@tabler/icons-react";
 import { useState } from "react";
 import { $api, ApiError, type Schemas } from "../api/client";
 import { failed } from "./notify";
+import { submitted } from "./submitted";
 
 export type EndpointFields = Pick<
   Schemas["EndpointUpdate"],
@@ -58,7 +59,7 @@ function Form({ action, onClose, from, save }: Omit<Props, "title" | "opened">) 
   };
 
   return (
-    <form action={submit}>
+    <form onSubmit={submitted(submit)}>
       <Stack>
         <TextInput name="url" label="URL" description="Messages are posted here." type="url" placeholder="https://example.com/webhooks" required data-autofocus defaultValue={from?.url} error={errors.url} />
         <TextInput name="description" label="Description" defaultValue={from?.description} error={errors.description} />

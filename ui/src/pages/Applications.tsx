@@ -13,6 +13,7 @@ import { Page } from "../components/Page";
 import { SafeText } from "../components/SafeText";
 import { EmptyState } from "../components/states";
 import { Time } from "../components/Time";
+import { submitted } from "../components/submitted";
 
 type Application = Schemas["ApplicationOut"];
 
@@ -82,7 +83,7 @@ function Create() {
     <>
       <Button leftSection={<IconPlus size={16} />} onClick={open}>Create application</Button>
       <Modal opened={opened} onClose={close} title="Create application" centered>
-        <form action={create}>
+        <form onSubmit={submitted(create)}>
           <Stack>
             <TextInput name="name" label="Name" placeholder="Acme Inc." required data-autofocus error={fields.name} />
             <TextInput name="uid" label="Uid" description="Your own id for this customer, to use in place of ours." placeholder="customer-42" error={fields.uid} />

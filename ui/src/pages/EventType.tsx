@@ -14,6 +14,7 @@ import { Payload } from "../components/Payload";
 import { SafeText, visible } from "../components/SafeText";
 import { ErrorState } from "../components/states";
 import { TypeStatus } from "./EventTypes";
+import { submitted } from "../components/submitted";
 
 const route = getRouteApi("/event-type/$name");
 const PATH = "/api/v1/event-type/{event_type_name}";
@@ -94,7 +95,7 @@ function Edit({ type, patch }: { type: Schemas["EventTypeOut"]; patch: (body: Sc
   ];
   return (
     <Section title="Definition">
-      <form action={save}>
+      <form onSubmit={submitted(save)}>
         <Stack>
           <TextInput name="description" label="Description" required defaultValue={type.description} error={errors.description} />
           <TextInput name="groupName" label="Group" defaultValue={type.groupName ?? ""} error={errors.groupName} />
@@ -131,7 +132,7 @@ function TryIt({ name, example }: { name: string; example: unknown }) {
   };
   return (
     <Section title="Try a payload" description="Whether it fits the schema. Nothing is sent.">
-      <form action={validate}>
+      <form onSubmit={submitted(validate)}>
         <Stack gap="sm">
           <Textarea
             name="payload"

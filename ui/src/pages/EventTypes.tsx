@@ -14,6 +14,7 @@ import { SafeText } from "../components/SafeText";
 import { StatusBadge } from "../components/StatusBadge";
 import { EmptyState } from "../components/states";
 import { Time } from "../components/Time";
+import { submitted } from "../components/submitted";
 
 const route = getRouteApi("/event-type");
 
@@ -98,7 +99,7 @@ function Create() {
     <>
       <Button leftSection={<IconPlus size={16} />} onClick={open}>Create event type</Button>
       <Modal opened={opened} onClose={close} title="Create event type" centered>
-        <form action={create}>
+        <form onSubmit={submitted(create)}>
           <Stack>
             <TextInput name="name" label="Name" description="Letters, digits, dots, dashes and underscores." placeholder="invoice.paid" required data-autofocus error={errors.name} />
             <TextInput name="description" label="Description" placeholder="An invoice was paid" required error={errors.description} />

@@ -14,6 +14,7 @@ import { AttemptStatus, StatusBadge } from "../components/StatusBadge";
 import { EmptyState, ErrorState } from "../components/states";
 import { Time } from "../components/Time";
 import { count, duration } from "../format";
+import { submitted } from "../components/submitted";
 
 const route = getRouteApi("/live");
 
@@ -47,7 +48,7 @@ export function Live() {
         </Button>
       }
     >
-      <form action={submit} className="hw-card hw-card-body" key={JSON.stringify(search)}>
+      <form onSubmit={submitted(submit)} className="hw-card hw-card-body" key={JSON.stringify(search)}>
         <div className="hw-filters">
           {operator && <TextInput name="app" label="Application" placeholder="app_…" size="xs" defaultValue={search.app} />}
           <TextInput name="types" label="Event types" placeholder="invoice.paid, user.created" size="xs" defaultValue={search.types} />

@@ -13,6 +13,7 @@ import { EmptyState } from "../components/states";
 import { Time } from "../components/Time";
 import { isRange, RANGES, since, type Range } from "../components/TimeRange";
 import { Found } from "./message/Found";
+import { submitted } from "../components/submitted";
 
 const route = getRouteApi("/app/$appId/msg");
 
@@ -66,7 +67,7 @@ export function Messages() {
         <TextLink key="app" to="/app/$appId" params={{ appId }}>{visible(operator ? (application.data?.name ?? appId) : "Endpoints")}</TextLink>,
       ]}
     >
-      <form action={submit} key={JSON.stringify(search)} className="hw-card hw-card-body" role="search" aria-label="Messages">
+      <form onSubmit={submitted(submit)} key={JSON.stringify(search)} className="hw-card hw-card-body" role="search" aria-label="Messages">
         <div className="hw-filters">
           <TextInput name="id" label="Id or event id" placeholder="msg_…" size="xs" spellCheck={false} />
           <TextInput name="type" label="Event type" placeholder="invoice.paid" size="xs" defaultValue={search.type} />

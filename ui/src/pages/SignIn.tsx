@@ -2,6 +2,7 @@ import { Anchor, Button, Code, Paper, PasswordInput, Stack, Text, Title } from "
 import { useEffect, useState } from "react";
 import { isPortal, signIn, useEnded } from "../api/session";
 import { Logo } from "../shell/Logo";
+import { submitted } from "../components/submitted";
 
 export function SignIn() {
   const ended = useEnded();
@@ -24,7 +25,7 @@ export function SignIn() {
             {isPortal ? (
               <Text c="dimmed">Go back to where you opened your webhooks, and open them again.</Text>
             ) : (
-              <form action={submit}>
+              <form onSubmit={submitted(submit)}>
                 <Stack>
                   <PasswordInput
                     name="token"

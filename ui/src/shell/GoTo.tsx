@@ -5,6 +5,7 @@ import { IconSearch } from "@tabler/icons-react";
 import { useNavigate, useParams } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { useSession } from "../api/session";
+import { submitted } from "../components/submitted";
 
 export function GoTo() {
   const input = useRef<HTMLInputElement>(null);
@@ -26,7 +27,7 @@ export function GoTo() {
   };
   const kinds = appId ? "app_, ep_, msg_ or src_" : "app_ or src_";
   return (
-    <form action={go} role="search" className="hw-goto">
+    <form onSubmit={submitted(go)} role="search" className="hw-goto">
       <TextInput
         ref={input}
         name="id"

@@ -5,6 +5,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ApiError, api, type Schemas } from "../../api/client";
 import { done, failed } from "../../components/notify";
+import { submitted } from "../../components/submitted";
 
 export function EditApplication({ app }: { app: Schemas["ApplicationOut"] }) {
   const [opened, { open, close }] = useDisclosure();
@@ -29,7 +30,7 @@ export function EditApplication({ app }: { app: Schemas["ApplicationOut"] }) {
     <>
       <Button variant="default" size="xs" leftSection={<IconPencil size={15} />} onClick={open}>Edit</Button>
       <Modal opened={opened} onClose={close} title="Edit application" centered>
-        <form action={save}>
+        <form onSubmit={submitted(save)}>
           <Stack>
             <TextInput name="name" label="Name" required defaultValue={app.name} error={errors.name} data-autofocus />
             <TextInput name="uid" label="Uid" description="Your own id for this customer." defaultValue={app.uid ?? ""} error={errors.uid} />

@@ -7,6 +7,7 @@ import { useCan } from "../../api/session";
 import { failed } from "../../components/notify";
 import { Section } from "../../components/Page";
 import { SafeText } from "../../components/SafeText";
+import { submitted } from "../../components/submitted";
 
 const PATH = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/headers";
 
@@ -49,7 +50,7 @@ export function Headers({ appId, endpointId }: { appId: string; endpointId: stri
           </Group>
         ))}
         {manage && (
-          <form action={add} ref={form}>
+          <form onSubmit={submitted(add)} ref={form}>
             <Group gap={6} wrap="nowrap" align="flex-end">
               <TextInput name="name" size="xs" aria-label="Name of a new header" placeholder="x-name" required style={{ flex: 1 }} />
               <TextInput name="value" size="xs" aria-label="Value of the new header" placeholder="value" required style={{ flex: 1 }} />

@@ -5,6 +5,7 @@ import { $api, ApiError, api, type Schemas } from "../../api/client";
 import { done, failed } from "../../components/notify";
 import { Section } from "../../components/Page";
 import { ErrorState } from "../../components/states";
+import { submitted } from "../../components/submitted";
 
 const PATH = "/api/v1/environment/settings";
 
@@ -37,7 +38,7 @@ function Form({ settings }: { settings: Schemas["EnvironmentSettingsOut"] }) {
     }
   };
   return (
-    <form action={save}>
+    <form onSubmit={submitted(save)}>
       <Stack maw={520}>
         <NativeSelect
           name="schemaMode"

@@ -15,6 +15,7 @@ import { SafeText } from "../../components/SafeText";
 import { StatusBadge } from "../../components/StatusBadge";
 import { EmptyState } from "../../components/states";
 import { Time } from "../../components/Time";
+import { submitted } from "../../components/submitted";
 
 const PATH = "/api/v1/auth/token";
 
@@ -94,7 +95,7 @@ function Create({ refresh }: { refresh: () => Promise<void> }) {
             <Group justify="flex-end" gap="xs"><CopyButton value={token} label="Copy token" text="Copy" /><Button onClick={close}>Close</Button></Group>
           </Stack>
         ) : (
-          <form action={create}>
+          <form onSubmit={submitted(create)}>
             <Stack>
               <TextInput name="name" label="Name" description="What it is for." placeholder="billing service" required data-autofocus />
               <Radio.Group name="scope" label="It may" defaultValue="full">

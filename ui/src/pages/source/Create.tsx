@@ -7,6 +7,7 @@ import { useState } from "react";
 import { $api, ApiError, api, type Schemas } from "../../api/client";
 import { failed } from "../../components/notify";
 import { Outside } from "../../components/Page";
+import { submitted } from "../../components/submitted";
 
 /** Makes a source of a provider of the catalogue. */
 export function CreateSource() {
@@ -42,7 +43,7 @@ function Form({ onClose }: { onClose: () => void }) {
     }
   };
   return (
-    <form action={create}>
+    <form onSubmit={submitted(create)}>
       <Stack>
         <Select label="Provider" placeholder="Stripe, GitHub, Slack…" data={options(list.data?.data ?? [])} value={type} onChange={setType} searchable limit={100} required data-autofocus />
         {provider && <Setup provider={provider} />}

@@ -11,6 +11,7 @@ import { Section } from "../../components/Page";
 import { SafeText } from "../../components/SafeText";
 import { StatusBadge } from "../../components/StatusBadge";
 import { EmptyState } from "../../components/states";
+import { submitted } from "../../components/submitted";
 
 const PATH = "/ingest/api/v1/source/{source_id}/endpoint";
 
@@ -62,7 +63,7 @@ function Add({ sourceId }: { sourceId: string }) {
     <>
       <Button size="xs" leftSection={<IconPlus size={15} />} onClick={open}>Add endpoint</Button>
       <Modal opened={opened} onClose={close} title="Add endpoint" centered>
-        <form action={add}>
+        <form onSubmit={submitted(add)}>
           <Stack>
             <TextInput name="url" type="url" label="URL" placeholder="https://example.com/webhooks" required data-autofocus error={errors.url} />
             <TextInput name="description" label="Description" error={errors.description} />

@@ -13,6 +13,7 @@ import { SafeText } from "../../components/SafeText";
 import { StatusBadge } from "../../components/StatusBadge";
 import { EmptyState } from "../../components/states";
 import { Time } from "../../components/Time";
+import { submitted } from "../../components/submitted";
 
 type Log = Schemas["IngestLogOut"];
 
@@ -89,7 +90,7 @@ function Examine({ source, log }: { source: Schemas["IngestSourceOut"]; log: Log
       <Modal opened={opened} onClose={close} title="Rejected request" size="xl" centered>
         <Stack>
           <Text size="sm"><SafeText>{log.error_text}</SafeText></Text>
-          <form action={diagnose}>
+          <form onSubmit={submitted(diagnose)}>
             <Group align="flex-end" gap="xs">
               <PasswordInput name="secret" label="Secret to try" description="Secrets are not shown again: paste the one that you believe to be right." autoComplete="off" style={{ flex: 1 }} />
               <Button type="submit" variant="default">Ask the doctor</Button>
