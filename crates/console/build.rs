@@ -101,9 +101,9 @@ fn list(built: &Path) -> Done<String> {
             true => format!("Some(include_bytes!({compressed:?}))"),
             false => "None".to_owned(),
         };
-        let etag = Sha256::digest(fs::read(path)?)[..12].iter().fold(String::new(), |tag, byte| {
-            tag + &format!("{byte:02x}")
-        });
+        let etag = Sha256::digest(fs::read(path)?)[..12]
+            .iter()
+            .fold(String::new(), |tag, byte| tag + &format!("{byte:02x}"));
         writeln!(
             rust,
             "File {{ path: {:?}, etag: {etag:?}, body: include_bytes!({path:?}), brotli: {brotli} }},",

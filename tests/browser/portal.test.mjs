@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { accessible, api, base, launch, tab } from "./browser.mjs";
+import { userCreated } from "./catalogue.mjs";
 import { product } from "./embed.mjs";
 import { PENDING } from "./pending.mjs";
 
@@ -12,6 +13,7 @@ const PORT = Number(process.env.HOOKWRIGHT_TEST_PRODUCT_PORT);
 let browser, app, stranger, endpoint, message;
 
 before(async () => {
+  await userCreated();
   browser = await launch();
   app = await api("POST", "/api/v1/app", { name: "Portal", uid: "portal" });
   stranger = await api("POST", "/api/v1/app", { name: "Stranger", uid: "stranger" });

@@ -2,11 +2,15 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { accessible, api, base, launch, openConsole, tab, token } from "./browser.mjs";
+import { userCreated } from "./catalogue.mjs";
 import { PENDING } from "./pending.mjs";
 
 let browser;
 
-before(async () => { browser = await launch(); });
+before(async () => {
+  await userCreated();
+  browser = await launch();
+});
 after(() => browser?.close());
 
 test("signing in, by a pasted token; out; and when a token is refused", async () => {
@@ -18,9 +22,9 @@ test("signing in, by a pasted token; out; and when a token is refused", async ()
   await page.getByText("That is not a token").waitFor();
   await page.getByLabel("Token of your organization").fill(token);
   await page.keyboard.press("Enter");
-  await page.getByRole("heading", { name: "Applications" }).waitFor();
+  await page.getByRole("heading", { name: "Applications", exact: true }).waitFor();
   await page.reload();
-  await page.getByRole("heading", { name: "Applications" }).waitFor();
+  await page.getByRole("heading", { name: "Applications", exact: true }).waitFor();
   fine("signing in");
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("heading", { name: "Sign in" }).waitFor();
@@ -36,9 +40,9 @@ test("signing in, by a pasted token; out; and when a token is refused", async ()
 });
 
 test("an application, an endpoint, its secret and its headers, a test, and the way to what came of it", { timeout: 90_000 }, async () => {
-  const { page, fine, close } = await tab(browser, { refused: PENDING });
+  const { page, fine, close } = await tab(browser, { refused: [...PENDING, /^\/api\/v1\/app$/] });
   await openConsole(page, "/app");
-  await page.getByRole("button", { name: "Create application" }).click();
+  await page.getByRole("button", { name: "Create application" }).first().click();
   await page.getByRole("dialog").getByLabel("Name").fill("Walked");
   await page.getByRole("dialog").getByLabel("Uid").fill("with spaces");
   await page.getByRole("button", { name: "Create", exact: true }).click();

@@ -2,7 +2,8 @@
 import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import { once } from "node:events";
-import { api } from "./browser.mjs";
+import { api, base, token } from "./browser.mjs";
+import { userCreated } from "./catalogue.mjs";
 
 /** Everything that a page must show as the text that it is. */
 export const HOSTILE = '<img src=x onerror=alert(1)><script>alert(2)</script>\u202egpj.exe\u202c\u0007\u200b"]]>{{7*7}}';
@@ -38,8 +39,7 @@ export async function eventually(read) {
 }
 
 export async function build() {
-  const schemas = { 1: { type: "object", properties: { id: { type: "string" } }, required: ["id"], examples: [{ id: "usr_1" }] } };
-  await api("PUT", "/api/v1/event-type/user.created", { description: "Somebody signed up", groupName: "user", schemas });
+  await userCreated();
   await api("PUT", "/api/v1/event-type/invoice.paid", { description: NAME });
   const app = await api("POST", "/api/v1/app", { name: `Acme ${NAME}`, uid: "acme", metadata: { plan: "gold" } });
   const other = await api("POST", "/api/v1/app", { name: "Other", uid: "other" });
@@ -62,7 +62,6 @@ export async function build() {
 
 /** A message whose payload is sent as this very text. */
 async function exactly(appId) {
-  const { base, token } = await import("./browser.mjs");
   const response = await fetch(`${base}/api/v1/app/${appId}/msg`, {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },

@@ -36,4 +36,3 @@ pub fn page() -> &'static str {
     let file = File::named("/index.html").expect("every build has a page");
     std::str::from_utf8(file.body).expect("pages are UTF-8")
 }
-

@@ -41,7 +41,8 @@ impl Console {
     /// The answer to a request for a path that this serves.
     pub fn answer(&self, request: &Request) -> Response {
         if request.method() != Method::GET && request.method() != Method::HEAD {
-            return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
+            return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")])
+                .into_response();
         }
         let path = request.uri().path();
         let mut response = match path {
@@ -84,7 +85,8 @@ fn asset(path: &str, asked: &HeaderMap) -> Response {
     };
     let etag = format!("\"{}\"", file.etag);
     let known = asked.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
-    let known = known.is_some_and(|tags| tags.split(',').any(|t| t.trim().trim_start_matches("W/") == etag));
+    let known = known
+        .is_some_and(|tags| tags.split(',').any(|t| t.trim().trim_start_matches("W/") == etag));
     let mut response = match (known, file.brotli.filter(|_| takes_brotli(asked))) {
         (true, _) => StatusCode::NOT_MODIFIED.into_response(),
         (false, Some(brotli)) => ([(header::CONTENT_ENCODING, "br")], brotli).into_response(),

@@ -45,7 +45,9 @@ async fn script() -> Option<String> {
 
 #[test]
 fn it_serves_its_own_paths_only() {
-    for path in ["/", "/console", "/console/", "/console/app/x", "/portal", "/portal/x", "/assets/x"] {
+    for path in
+        ["/", "/console", "/console/", "/console/app/x", "/portal", "/portal/x", "/assets/x"]
+    {
         assert!(Console::serves(path), "{path}");
     }
     for path in ["/consoles", "/portals", "/docs", "/api/v1/app", "/in/token", "/assets"] {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use api::{ApiOptions, ApiState, auth};
+use console::Console;
 use destinations::{
     http::{HickoryResolver, HttpDestination, HttpOptions, ProxyOptions},
     listen::Listeners,
@@ -13,7 +14,6 @@ use domain::{
     breaker::BreakerPolicy, clock::Clock, delivery::Policy, entropy::Entropy, id::OrganizationId,
     retry::RetryTiming, window::WindowBounds,
 };
-use console::Console;
 use gateway::{Gateway, GatewayOptions, cron::Scheduler};
 use parking_lot::Mutex;
 use publish::{Catalogues, PublishOptions, Publisher};

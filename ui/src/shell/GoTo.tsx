@@ -23,7 +23,8 @@ export function GoTo() {
     else if (id.startsWith("ep_") && appId) {
       void navigate({ to: "/app/$appId/endpoint/$endpointId", params: { appId, endpointId: id } });
     } else return setError(id !== "");
-    input.current?.blur();
+    input.current!.value = "";
+    input.current!.blur();
   };
   const kinds = appId ? "app_, ep_, msg_ or src_" : "app_ or src_";
   return (
