@@ -2,7 +2,7 @@
 // everybody. HOOKWRIGHT_TEST_URL and HOOKWRIGHT_TEST_TOKEN say which server; it is expected to be fresh.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, launch, openConsole, tab, token } from "./browser.mjs";
+import { accessible, api, launch, openConsole, tab, token } from "./browser.mjs";
 import { PENDING } from "./pending.mjs";
 import { build, close, EXACT, HOSTILE, NAME, shown } from "./world.mjs";
 
@@ -110,6 +110,14 @@ test("what others sent is text, to the letter", async () => {
   const text = await page.locator("pre[aria-label=Payload]").innerText();
   assert.equal(text.replace(/\s+/g, ""), EXACT.replaceAll(" ", ""));
   assert.match(text, /\n {2}"a": \{\n {4}"payload": \[\]\n {2}\},\n/);
+  // Much of it does not hold the page up: the rest is shown when it is asked for.
+  const large = { eventType: "user.created", payload: { id: "x".repeat(200_000), last: "the end" } };
+  const big = await api("POST", `/api/v1/app/${app.id}/msg`, large);
+  await openConsole(page, `/app/${app.id}/msg/${big.id}`);
+  await page.getByText("The first 64 KiB of 195.3 KiB").waitFor();
+  assert((await page.locator("pre[aria-label=Payload]").innerText()).length <= 64 * 1024);
+  await page.getByRole("button", { name: "Show all" }).click();
+  await page.locator("pre[aria-label=Payload]").getByText("the end").waitFor();
   fine("hostile texts");
   await close();
 });

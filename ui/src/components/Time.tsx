@@ -22,13 +22,24 @@ function subscribe(listener: () => void) {
   };
 }
 
-/** A time in the viewer's zone: exact, or from now (`ago`). */
-export function Time({ at, ago = false }: { at: string | null | undefined; ago?: boolean }) {
+interface Props {
+  at: string | null | undefined;
+  /** As seen from now. */
+  ago?: boolean;
+  /** The same of something to come, which is due at any moment once the time is over. */
+  due?: boolean;
+}
+
+/** A time in the viewer's zone. */
+export function Time({ at, ago = false, due = false }: Props) {
   useSyncExternalStore(subscribe, () => now);
   if (!at) return <span>–</span>;
+  // The page's clock may be a little behind what was just read.
+  const present = Math.max(now, Date.now() - 5_000);
+  if (due && Date.parse(at) <= present) return <span>at any moment</span>;
   return (
     <Tooltip label={fullTime(at)} openDelay={300}>
-      <time dateTime={at} className="hw-time">{ago ? relative(at, Math.max(now, Date.now() - 5_000)) : shortTime(at)}</time>
+      <time dateTime={at} className="hw-time">{ago || due ? relative(at, present) : shortTime(at)}</time>
     </Tooltip>
   );
 }

@@ -52,8 +52,15 @@ export function Deliveries({ appId, msgId, payload }: Props) {
               </TextLink>
             ),
           },
-          { header: "Status", cell: (endpoint) => <DeliveryStatus status={endpoint.status} />, width: 120 },
-          { header: "Next try", cell: (endpoint) => endpoint.nextAttempt ? <Time at={endpoint.nextAttempt} ago /> : "–", wide: true },
+          {
+            header: "Status",
+            cell: (endpoint) => (
+              <>
+                <DeliveryStatus status={endpoint.status} />
+                {endpoint.nextAttempt && <span className="hw-sub">next try <Time at={endpoint.nextAttempt} due /></span>}
+              </>
+            ),
+          },
           {
             header: "Actions",
             align: "right",
