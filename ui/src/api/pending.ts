@@ -42,13 +42,14 @@ export interface Backlog {
 
 export interface LaneState {
   here: boolean;
-  breaker: "closed" | "open" | "half_open" | null;
-  heldUntil: string | null;
-  window: number | null;
-  inFlight: number;
-  queued: number;
-  cold: boolean;
-  throttled: boolean;
+  /** The rest is known where the endpoint is sent to. */
+  breaker?: "closed" | "open" | "half_open" | null;
+  heldUntil?: string | null;
+  window?: number | null;
+  inFlight?: number | null;
+  queued?: number | null;
+  cold?: boolean | null;
+  throttled?: boolean | null;
 }
 
 export interface Task {
@@ -69,18 +70,18 @@ export interface NodeRow {
   leaving: boolean;
   shards: number;
   epoch: number;
-  overdueLanes: number;
+  overdueLanes: number | null;
   oldestOverdue: string | null;
 }
 
 export interface StoreState {
   kind: "sqlite" | "postgres";
-  bytes: number | null;
-  walBytes: number | null;
-  pending: number | null;
-  oldestDue: string | null;
-  unscheduled: number | null;
-  queued: number | null;
+  bytes: number;
+  walBytes: number;
+  pending: number;
+  oldestDue?: string | null;
+  unscheduled: number;
+  queued: number;
   full: boolean;
   retention: { historySecs: number; payloadSecs: number };
 }
@@ -90,7 +91,7 @@ export interface TokenRow {
   kind: "organization" | "application";
   appId?: string | null;
   name?: string | null;
-  scope: string | unknown;
+  scope: "full" | "read";
   createdAt: string;
   expiresAt: string;
   lastUsedAt: string | null;

@@ -53,7 +53,7 @@ export function EventType() {
         </Stack>
         <Stack gap="lg" miw={0}>
           {example !== undefined && <Section title="Example"><Payload label="Example" text={JSON.stringify(example)} /></Section>}
-          {operator && <TryIt name={name} example={example} />}
+          {operator && type && <TryIt key={type.updatedAt} name={name} example={example} />}
         </Stack>
       </div>
     </Page>

@@ -25,7 +25,7 @@ export function Lane({ appId, endpointId }: { appId: string; endpointId: string 
         <Facts>
           <Fact name="Circuit breaker"><StatusBadge tone={tone}>{word}</StatusBadge></Fact>
           {data.heldUntil && <Fact name="Held until"><Time at={data.heldUntil} ago /></Fact>}
-          <Fact name="Under way">{data.window === null ? data.inFlight : `${data.inFlight} of ${data.window} at most`}</Fact>
+          <Fact name="Under way">{data.window == null ? data.inFlight : `${data.inFlight} of ${data.window} at most`}</Fact>
           <Fact name="Waiting">{data.queued}{data.cold && ", and more in the store"}</Fact>
           {data.throttled && <Fact name="Rate limit"><StatusBadge tone="warn">Reached</StatusBadge></Fact>}
         </Facts>

@@ -26,8 +26,8 @@ export function Storage() {
             <Fact name="Room">{data.full ? <StatusBadge tone="bad">Full: new messages are refused</StatusBadge> : <StatusBadge tone="good">Enough</StatusBadge>}</Fact>
             <Fact name="Payloads are kept for">{duration(data.retention.payloadSecs * 1000)}</Fact>
             <Fact name="History is kept for">{duration(data.retention.historySecs * 1000)}</Fact>
-            {data.walBytes !== null && <Fact name="Log, not yet folded in">{bytes(data.walBytes)}</Fact>}
-            {data.unscheduled !== null && <Fact name="Work that nobody had scheduled">{count(data.unscheduled)}</Fact>}
+            <Fact name="Log, not yet folded in">{bytes(data.walBytes)}</Fact>
+            <Fact name="Work found that nobody had scheduled">{count(data.unscheduled)}</Fact>
           </Facts>
         </Section>
       )}
