@@ -3,7 +3,12 @@
 # Not older than `rust-version` in Cargo.toml.
 ARG RUST_VERSION=1.95
 
+FROM node:22-bookworm-slim AS node
+
 FROM rust:${RUST_VERSION}-bookworm AS build
+# Node builds the console.
+COPY --from=node /usr/local/bin/ /usr/local/bin/
+COPY --from=node /usr/local/lib/node_modules/ /usr/local/lib/node_modules/
 # Features of the crate `hookwright`, such as `otlp`.
 ARG FEATURES=""
 WORKDIR /src

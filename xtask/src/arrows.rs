@@ -24,6 +24,7 @@ const DESTINATIONS: &str = "hookwright-destinations";
 const DISPATCH: &str = "hookwright-dispatch";
 const GATEWAY: &str = "hookwright-gateway";
 const API: &str = "hookwright-api";
+const CONSOLE: &str = "hookwright-console";
 const POSTGRES_CLUSTER: &str = "hookwright-postgres-cluster";
 const SERVER: &str = "hookwright";
 const BENCH: &str = "hookwright-bench";
@@ -53,10 +54,12 @@ const ALLOWED: &[Allowed] = &[
         normal: &[PUBLISH, PROVIDERS, STORE, DOMAIN],
         dev: &[STORE_MEMORY, STORE_POSTGRES, POSTGRES_CLUSTER],
     },
+    Allowed { package: CONSOLE, normal: &[], dev: &[] },
     Allowed {
         package: SERVER,
         normal: &[
             API,
+            CONSOLE,
             GATEWAY,
             PROVIDERS,
             DISPATCH,

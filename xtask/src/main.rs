@@ -12,6 +12,7 @@ mod arrows;
 mod backlog;
 mod chance;
 mod changes;
+mod console;
 mod database;
 mod deploy;
 mod disk_fault;
@@ -60,6 +61,10 @@ enum Command {
     Sdk,
     /// Requests of providers, signed or judged by their official libraries, against the release binary.
     Providers,
+    /// Console and portal in a real browser, over both stores.
+    Console,
+    /// Takes the pictures of the README from what the command `dev` shows.
+    Screenshots,
     /// Throughput, latency, fan-out, isolation, limits: measured against the goals.
     Load(load::Options),
     /// Kills the server under load, again and again, and counts what was lost or doubled.
@@ -92,6 +97,8 @@ fn main() -> ExitCode {
         Command::Deploy => deploy::run(),
         Command::Sdk => sdk::run(),
         Command::Providers => providers::run(),
+        Command::Console => console::run(),
+        Command::Screenshots => console::screenshots(),
         Command::Load(options) => load::run(&options),
         Command::Kills(options) => kills::run(&options),
         Command::Soak(options) => soak::run(&options),

@@ -4,6 +4,8 @@ mod ports;
 mod signals;
 mod watch;
 
+pub use ports::free_address;
+
 use crate::{api::Api, shell};
 use anyhow::{Context, Result, bail, ensure};
 use std::{

@@ -1,6 +1,6 @@
 //! Every test of the project, in the order in which they fail fastest.
 use crate::{
-    arrows, backlog, changes,
+    arrows, backlog, changes, console,
     database::Database,
     deploy, failover, kills, licences,
     load::{self, Store::Postgres},
@@ -38,6 +38,8 @@ pub enum Part {
     Sdk,
     /// Requests of providers, by their official libraries, against the release binary.
     Providers,
+    /// Console and portal in a real browser, over both stores.
+    Console,
     /// The measurement campaign, short.
     Load,
     /// The kill campaign, short.
@@ -74,6 +76,7 @@ const ALL: [Part; 21] = [
     Part::CodePostgres,
     Part::Sdk,
     Part::Providers,
+    Part::Console,
     Part::Load,
     Part::Kills,
     Part::Backlog,
@@ -115,6 +118,7 @@ fn one(part: Part) -> Result<()> {
         Part::CodePostgres => code_postgres(),
         Part::Sdk => sdk::run(),
         Part::Providers => providers::run(),
+        Part::Console => console::run(),
         Part::Load => load::run(&load::Options::default()),
         Part::Kills => {
             kills::run(&kills::Options::default())?;

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, sync::OnceLock};
 
-use axum::response::{Html, Redirect};
+use axum::response::Html;
 use serde_json::Value;
 
 use crate::openapi::openapi_json;
@@ -16,11 +16,6 @@ details{border-top:1px solid #ddd;padding:.4rem 0}summary{cursor:pointer}\
 td,th{text-align:left;vertical-align:top;padding:.15rem .8rem .15rem 0}\
 .q{color:#666}@media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}\
 details{border-color:#333}a{color:#8ab4f8}}</style>";
-
-/// `GET /`.
-pub(crate) async fn redirect() -> Redirect {
-    Redirect::temporary("/docs")
-}
 
 /// `GET /docs`.
 pub(crate) async fn page() -> Html<&'static str> {

@@ -1,4 +1,4 @@
-//! One listener for both ways in: what is posted by providers, and the API.
+//! One listener for all: what is posted by providers, what browsers show, and the API.
 
 use std::{
     convert::Infallible,
@@ -16,6 +16,7 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
+use console::Console;
 use destinations::http::HttpDestination;
 use futures_util::FutureExt;
 use gateway::{Fetch, Gateway, Replayed};
@@ -31,12 +32,13 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Front {
     api: Api,
     gateway: Arc<Gateway>,
+    console: Console,
 }
 
 impl Front {
-    /// Of these two.
-    pub fn new(api: Api, gateway: Arc<Gateway>) -> Self {
-        Self { api, gateway }
+    /// Of these.
+    pub fn new(api: Api, gateway: Arc<Gateway>, console: Console) -> Self {
+        Self { api, gateway, console }
     }
 }
 
@@ -50,7 +52,11 @@ impl Service<Request> for Front {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        if !request.uri().path().starts_with(gateway::PATH) {
+        let path = request.uri().path();
+        if Console::serves(path) {
+            return Box::pin(std::future::ready(Ok(self.console.answer(&request))));
+        }
+        if !path.starts_with(gateway::PATH) {
             return Box::pin(self.api.clone().oneshot(request));
         }
         let gateway = self.gateway.clone();

@@ -1,14 +1,19 @@
-//! The built-in inbox of `dev`: a receiver that verifies what arrives and prints it.
+//! The built-in inbox of `dev`: a receiver that verifies what arrives and prints it, and some that behave
+//! as receivers do, for the sample traffic.
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::{
     Router,
     body::Bytes,
-    extract::State,
+    extract::{Path, State},
     http::{HeaderMap, StatusCode},
     routing::post,
 };
@@ -40,6 +45,8 @@ struct Inbox {
     secret: Arc<OnceLock<SigningSecret>>,
     arrivals: mpsc::UnboundedSender<Arrival>,
     clock: Arc<dyn Clock>,
+    /// Requests of the sample traffic so far.
+    samples: AtomicU64,
 }
 
 /// Opens an inbox on loopback. Its signatures are checked with `secret` once that is known.
@@ -50,8 +57,11 @@ pub async fn open(
     let listener = http::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     let address = listener.local_addr()?;
     let (arrivals, received) = mpsc::unbounded_channel();
-    let inbox = Arc::new(Inbox { secret, arrivals, clock });
-    let router = Router::new().route("/inbox", post(receive)).with_state(inbox);
+    let inbox = Arc::new(Inbox { secret, arrivals, clock, samples: AtomicU64::new(0) });
+    let router = Router::new()
+        .route("/inbox", post(receive))
+        .route("/sample/{does}", post(sample))
+        .with_state(inbox);
     dispatch::spawn::spawn("dev.inbox", http::serve(listener, router, 64, http::never()));
     Ok((address, received))
 }
@@ -72,4 +82,17 @@ async fn receive(State(inbox): State<Arc<Inbox>>, headers: HeaderMap, body: Byte
     // Nobody listens any more only when the process ends.
     let _ = inbox.arrivals.send(Arrival { id, at, verified, body });
     if verified { StatusCode::NO_CONTENT } else { StatusCode::UNAUTHORIZED }
+}
+
+async fn sample(State(inbox): State<Arc<Inbox>>, Path(does): Path<String>) -> StatusCode {
+    let nth = inbox.samples.fetch_add(1, Ordering::Relaxed);
+    match &*does {
+        "slow" => {
+            tokio::time::sleep(Duration::from_millis(150 + nth % 7 * 40)).await;
+            StatusCode::OK
+        }
+        "flaky" if nth.is_multiple_of(3) => StatusCode::INTERNAL_SERVER_ERROR,
+        "down" => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::NO_CONTENT,
+    }
 }

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use api::{ApiOptions, ApiState, auth};
+use console::Console;
 use destinations::{
     http::{HickoryResolver, HttpDestination, HttpOptions, ProxyOptions},
     listen::Listeners,
@@ -159,8 +160,11 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
         judge: Some(Arc::new(Judge(gateway.clone()))),
         ..ApiOptions::new(keys::jwt_keys(config)?)
     };
+    let random = entropy.clone();
+    let console =
+        Console::new(&config.portal_frame_ancestors, Arc::new(move |bytes| random.fill(bytes)));
     let state = ApiState::new(store, publisher.clone(), clock, entropy, options).await?;
-    let front = Front::new(api::router(state.clone()), gateway);
+    let front = Front::new(api::router(state.clone()), gateway, console);
     Ok(House {
         engine,
         front,

@@ -38,6 +38,8 @@ fn dev_sends_a_message_through_the_real_path_and_stops_on_ctrl_c() {
             .lines()
             .find_map(|line| line.trim().strip_prefix("export HOOKWRIGHT_TOKEN="))
             .expect("a token to go on with");
+        let link = format!("http://{address}/console#token={token}");
+        assert!(shown.contains(&link), "{link} is not in {shown}");
         let message = json!({ "eventType": "invoice.paid", "payload": { "invoice": "in_2" } });
         let (status, sent) = server.call("POST", "/api/v1/app/acme/msg", token, Some(&message));
         assert_eq!(status, 202, "{sent}");

@@ -12,7 +12,7 @@ const COUNT: u64 = 20_000;
 
 /// A loopback address that was free a moment ago. Where the search begins is by chance, so that two
 /// that search one after the other do not find the same.
-pub(super) fn free_address() -> Result<SocketAddr> {
+pub fn free_address() -> Result<SocketAddr> {
     let start = RandomState::new().hash_one(0) % COUNT;
     let ports = (0..COUNT).map(|step| LOWEST + (start + step) % COUNT);
     let listener = ports

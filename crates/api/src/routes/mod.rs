@@ -72,7 +72,6 @@ pub fn router(state: ApiState) -> Api {
         .allow_headers(AllowHeaders::mirror_request())
         .max_age(CORS_MAX_AGE);
     let routes = routes
-        .route("/", get(docs::redirect))
         .route("/docs", get(docs::page))
         .route("/api/v1/openapi.json", get(openapi::serve))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)

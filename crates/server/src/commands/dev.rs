@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use crate::{
     cli,
     client::Client,
+    commands::sample,
     config::{Config, Sources},
     env::{SystemClock, SystemEntropy},
     inbox::{self, Arrival},
@@ -54,9 +55,9 @@ pub fn run(sources: Sources) -> anyhow::Result<ExitCode> {
     ended
 }
 
-/// Resolves only if the tour failed.
-async fn failure(tour: tokio::task::JoinHandle<anyhow::Result<()>>) -> anyhow::Error {
-    match tour.await {
+/// Resolves only if that failed.
+async fn failure(task: tokio::task::JoinHandle<anyhow::Result<()>>) -> anyhow::Error {
+    match task.await {
         Ok(Ok(())) => std::future::pending().await,
         Ok(Err(error)) => error,
         Err(error) => error.into(),
@@ -120,10 +121,14 @@ async fn tour(
     let _ = secret.set(key.parse::<SigningSecret>()?);
 
     println!("Hookwright is ready.\n");
+    println!("  Console      http://{}/console#token={token}", config.listen);
     println!("  API          http://{}/api/v1  (docs: http://{0}/docs)", config.listen);
     println!("  data         {}", config.data_dir.display());
     println!("  application  {} (uid acme)", app["id"].as_str().unwrap_or("?"));
-    println!("  endpoint     http://{inbox}/inbox, a built-in inbox that verifies what arrives\n");
+    println!("  endpoint     http://{inbox}/inbox, a built-in inbox that verifies what arrives");
+    println!(
+        "  sample       three more applications, and a message a second, for the console to show\n"
+    );
     let sent_at = clock.now();
     let message = json!({
         "eventType": "invoice.paid",
@@ -141,12 +146,22 @@ async fn tour(
     );
     println!("         {}\n", String::from_utf8_lossy(&arrival.body));
     print_next_steps(&config, &token);
+    let sender = Client { authority: client.authority.clone(), token };
+    let sample = dispatch::spawn::spawn("dev.sample", sample::run(sender, inbox));
+    let shown = show(&mut arrivals);
+    tokio::select! {
+        () = shown => Ok(()),
+        failed = failure(sample) => Err(failed),
+    }
+}
+
+/// Shows whatever arrives at the inbox.
+async fn show(arrivals: &mut mpsc::UnboundedReceiver<Arrival>) {
     while let Some(arrival) = arrivals.recv().await {
         let genuine = if arrival.verified { "verified" } else { "NOT GENUINE" };
         println!("Arrived  {} ({genuine})", arrival.id);
         println!("         {}", String::from_utf8_lossy(&arrival.body));
     }
-    Ok(())
 }
 
 async fn wait_until_up(client: &Client) -> anyhow::Result<()> {

@@ -1,4 +1,5 @@
-//! The commands, one file each; `sender.rs` and `streams.rs` are what some of them share.
+//! The commands, one file each; `sender.rs` and `streams.rs` are what some of them share, `sample.rs` is
+//! the sample traffic of `dev`.
 
 pub mod config;
 pub mod dev;
@@ -7,6 +8,7 @@ pub mod listen;
 pub mod migrate;
 pub mod nodes;
 pub mod providers;
+pub mod sample;
 pub mod sender;
 pub mod serve;
 pub mod store;

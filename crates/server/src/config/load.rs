@@ -252,6 +252,9 @@ mod tests {
             ("HOOKWRIGHT_WINDOW_INITIAL", "513", "at most `window_max`, which is 512"),
             ("HOOKWRIGHT_USER_AGENT", "a\nb", "printable ASCII"),
             ("HOOKWRIGHT_OTLP_ENDPOINT", "https://me:hush@collector", "begins with http://"),
+            ("HOOKWRIGHT_PORTAL_FRAME_ANCESTORS", "https://a.example.com/path", "origins like"),
+            ("HOOKWRIGHT_PORTAL_FRAME_ANCESTORS", "https://a.example.com; script-src *", "origins"),
+            ("HOOKWRIGHT_PORTAL_FRAME_ANCESTORS", "*", "origins like"),
         ] {
             let error = env(&[(key, value)]).expect_err(key).to_string();
             assert!(error.contains(want) && error.contains(key), "{error}");

@@ -109,6 +109,8 @@ settings! {
     node_name: String = "";
     /// How the outside reaches this server, for links in answers; `none`: as it listens.
     public_url: Option<Url> = "none";
+    /// Origins like `https://app.example.com` whose pages may show the portal in a frame, beside this server's own.
+    portal_frame_ancestors: Vec<String> = "";
     /// `human` or `json`.
     log_format: LogFormat = "human";
     /// What is logged: `error`, `warn`, `info`, `debug`, or a filter like `info,hookwright_api=debug`.
@@ -226,6 +228,10 @@ impl Config {
                           can send on by TLS";
             return Err(("otlp_endpoint", reason.to_owned()));
         }
+        if let Some(not) = self.portal_frame_ancestors.iter().find(|text| !is_origin(text)) {
+            let reason = format!("expected origins like https://app.example.com, not `{not}`");
+            return Err(("portal_frame_ancestors", reason));
+        }
         if self.window_initial > self.window_max {
             let reason = format!("expected at most `window_max`, which is {}", self.window_max);
             return Err(("window_initial", reason));
@@ -240,6 +246,13 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether it is a scheme of the web, a host and perhaps a port, as browsers write them.
+fn is_origin(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text
+    })
 }
 
 impl std::fmt::Debug for Config {

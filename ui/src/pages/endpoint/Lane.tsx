@@ -1,0 +1,35 @@
+import { useQuery } from "@tanstack/react-query";
+import { get, type LaneState } from "../../api/pending";
+import { Fact, Facts, Section } from "../../components/Page";
+import { StatusBadge, type Tone } from "../../components/StatusBadge";
+import { Time } from "../../components/Time";
+
+const BREAKERS: Record<string, [Tone, string]> = {
+  closed: ["good", "Closed"],
+  half_open: ["warn", "Probing"],
+  open: ["bad", "Open"],
+};
+
+/** How it is being sent to, as of now. */
+export function Lane({ appId, endpointId }: { appId: string; endpointId: string }) {
+  const { data, error } = useQuery({
+    queryKey: ["lane", appId, endpointId],
+    queryFn: () => get<LaneState>(`/api/v1/app/${appId}/endpoint/${endpointId}/state`),
+    refetchInterval: (query) => (query.state.error ? false : 2_000),
+  });
+  if (error || !data) return null;
+  const [tone, word] = BREAKERS[data.breaker ?? "closed"]!;
+  return (
+    <Section title="Right now">
+      {data.here ? (
+        <Facts>
+          <Fact name="Circuit breaker"><StatusBadge tone={tone}>{word}</StatusBadge></Fact>
+          {data.heldUntil && <Fact name="Held until"><Time at={data.heldUntil} ago /></Fact>}
+          <Fact name="Under way">{data.window == null ? data.inFlight : `${data.inFlight} of ${data.window} at most`}</Fact>
+          <Fact name="Waiting">{data.queued}{data.cold && ", and more in the store"}</Fact>
+          {data.throttled && <Fact name="Rate limit"><StatusBadge tone="warn">Reached</StatusBadge></Fact>}
+        </Facts>
+      ) : "Another node sends to this endpoint; its state is not known here."}
+    </Section>
+  );
+}

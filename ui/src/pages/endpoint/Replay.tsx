@@ -1,0 +1,140 @@
+/** Sends again: what failed, what was never sent, or everything, of a time. Shows how far that is. */
+import { Button, Group, Modal, Progress, Radio, Select, Stack, Text } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { IconHistory } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { ApiError } from "../../api/client";
+import { get, send, type Task } from "../../api/pending";
+import { useCan } from "../../api/session";
+import { failed } from "../../components/notify";
+import { isRange, since, type Range } from "../../components/TimeRange";
+import { count } from "../../format";
+
+const KINDS = {
+  recover: ["Failed messages", "Those whose last try failed."],
+  "replay-missing": ["Missing messages", "Those that were never sent here: it was disabled, or did not exist."],
+  "bulk-replay": ["All messages", "Also those that arrived: the receiver gets them twice."],
+} as const;
+type Kind = keyof typeof KINDS;
+
+const TIMES = [
+  { value: "1h", label: "Last hour" }, { value: "6h", label: "Last 6 hours" }, { value: "24h", label: "Last day" },
+  { value: "7d", label: "Last 7 days" }, { value: "30d", label: "Last 30 days" },
+];
+
+interface Props {
+  appId: string;
+  endpointId: string;
+  /** Called with the task that was begun. */
+  onStarted: (task: string) => void;
+}
+
+export function Replay(props: Props) {
+  const [opened, { open, close }] = useDisclosure();
+  if (!useCan("CreateAttempts")) return null;
+  return (
+    <>
+      <Button variant="default" size="xs" leftSection={<IconHistory size={15} />} onClick={open}>Send again</Button>
+      <Modal opened={opened} onClose={close} title="Send again" centered size="lg">
+        <Start {...props} onStarted={(id) => { props.onStarted(id); close(); }} onClose={close} />
+      </Modal>
+    </>
+  );
+}
+
+function Start({ appId, endpointId, onStarted, onClose }: Props & { onClose: () => void }) {
+  const [kind, setKind] = useState<Kind>("recover");
+  const [range, setRange] = useState<Range>("24h");
+  const [busy, setBusy] = useState(false);
+  const path = `/api/v1/app/${appId}/endpoint/${endpointId}/${kind}`;
+  const preview = useQuery({
+    queryKey: ["preview", path, range],
+    queryFn: () => send<{ messages: number; capped: boolean }>("POST", `${path}/preview`, { since: since(range) }),
+    retry: false,
+  });
+  const absent = preview.error instanceof ApiError && preview.error.status === 404;
+  const start = async () => {
+    setBusy(true);
+    try {
+      onStarted((await send<Task>("POST", path, { since: since(range) })).id);
+    } catch (error) {
+      failed(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Stack>
+      <Radio.Group label="What" value={kind} onChange={(value) => setKind(value as Kind)}>
+        <Stack gap="xs" mt="xs">
+          {Object.entries(KINDS).map(([value, [label, description]]) => <Radio key={value} value={value} label={label} description={description} />)}
+        </Stack>
+      </Radio.Group>
+      <Select label="Sent in the" data={TIMES} value={range} onChange={(value) => isRange(value) && setRange(value)} allowDeselect={false} />
+      <Text size="sm" role="status">
+        {preview.data
+          ? `${preview.data.capped ? "More than " : ""}${count(preview.data.messages)} messages would be sent again.`
+          : absent ? "How many that are cannot be told on this server." : preview.error ? preview.error.message : "Counting…"}
+      </Text>
+      <Group justify="flex-end" gap="xs">
+        <Button variant="default" onClick={onClose}>Cancel</Button>
+        <Button onClick={() => void start()} loading={busy} disabled={preview.data?.messages === 0}>Send again</Button>
+      </Group>
+    </Stack>
+  );
+}
+
+const STATES = { running: "Sending again", paused: "Paused", cancelled: "Cancelled", finished: "Done", failed: "Given up" };
+
+/** How far a task is, by its id. */
+export function Running({ id, dismiss }: { id: string; dismiss: () => void }) {
+  const { data: task, error, refetch } = useQuery({
+    queryKey: ["task", id],
+    queryFn: () => get<Task>(`/api/v1/background-task/${id}`),
+    refetchInterval: (query) => (query.state.data && stateOf(query.state.data) !== "running" ? false : 1_000),
+    retry: false,
+  });
+  const act = async (what: "pause" | "resume" | "cancel") => {
+    try {
+      await send("POST", `/api/v1/background-task/${id}/${what}`);
+      await refetch();
+    } catch (error) {
+      failed(error);
+    }
+  };
+  const state = task && stateOf(task);
+  const { messagesSent = 0, total } = task?.data ?? {};
+  const share = state === "finished" ? 100 : total ? Math.min(100, (messagesSent / total) * 100) : null;
+  return (
+    <div className="hw-card hw-card-body" role="status">
+      <Stack gap="xs">
+        <Group justify="space-between">
+          <Text size="sm" fw={560}>
+            {error ? "It was started; how far it is cannot be seen here." : state ? STATES[state] : "Starting"}
+            {task && ` · ${count(messagesSent)}${total ? ` of ${count(total)}` : ""} messages`}
+          </Text>
+          <Group gap={6}>
+            {state === "running" && task?.state && <Button size="compact-xs" variant="default" onClick={() => void act("pause")}>Pause</Button>}
+            {state === "paused" && <Button size="compact-xs" variant="default" onClick={() => void act("resume")}>Resume</Button>}
+            {(state === "running" || state === "paused") && task?.state && <Button size="compact-xs" variant="default" onClick={() => void act("cancel")}>Cancel</Button>}
+            {(error || (state && state !== "running" && state !== "paused")) && <Button size="compact-xs" variant="default" onClick={dismiss}>Dismiss</Button>}
+          </Group>
+        </Group>
+        {!error && (
+          <Progress
+            value={share ?? 100}
+            animated={state === "running"}
+            striped={state === "running"}
+            aria-label="Messages sent again"
+            {...(state === "failed" && { color: "red" })}
+          />
+        )}
+      </Stack>
+    </div>
+  );
+}
+
+function stateOf(task: Task): keyof typeof STATES {
+  return task.state ?? task.status;
+}
