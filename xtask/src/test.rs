@@ -66,7 +66,7 @@ pub enum Part {
     Move,
 }
 
-const ALL: [Part; 21] = [
+const ALL: [Part; 22] = [
     Part::Format,
     Part::Arrows,
     Part::Licences,
