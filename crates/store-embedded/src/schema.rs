@@ -11,8 +11,12 @@ use crate::{
 };
 
 /// Forward only; the file's version is how many of them it has seen.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001.sql"), include_str!("../migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001.sql"),
+    include_str!("../migrations/0002.sql"),
+    include_str!("../migrations/0003.sql"),
+    include_str!("../migrations/0004.sql"),
+];
 /// "Hkwr", in the header of the file.
 const APPLICATION_ID: i64 = 0x486b_7772;
 /// Beyond this, space of the log is given back when it starts again.

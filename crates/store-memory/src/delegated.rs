@@ -19,7 +19,8 @@ use domain::{
     token::{Actor, Revocation, Token},
 };
 use store::{
-    Rejected, Result, Tokens,
+    Audit, Rejected, Result, Tokens,
+    audit::{AuditEntry, AuditRange},
     catalog::*,
     deliveries::*,
     history::*,
@@ -28,6 +29,7 @@ use store::{
     publish::{NewMessage, Publish, Published, SavedResponse},
     rejected::RejectedRequest,
     tasks::Tasks,
+    tokens::TokenUse,
 };
 
 use crate::MemoryNode;
@@ -92,10 +94,18 @@ delegate!(Catalog {
 });
 
 delegate!(Tokens {
-    create_token(token: Token) -> ();
-    revoke(org: OrganizationId, revocation: Revocation)
+    create_token(actor: &Actor, token: Token) -> ();
+    list_tokens(org: OrganizationId, page: PageRequest<TokenId>) -> Page<Token>;
+    token(org: OrganizationId, token: TokenId) -> Option<Token>;
+    note_token_uses(uses: Vec<TokenUse>) -> ();
+    revoke(actor: &Actor, org: OrganizationId, token: Option<TokenId>, revocation: Revocation)
         -> (), tells News { revocations: true, ..of_organization(org) };
     revocations(now: Timestamp) -> Vec<Revocation>;
+});
+
+delegate!(Audit {
+    audit_log(org: OrganizationId, range: AuditRange, page: PageRequest<AuditId>)
+        -> Page<AuditEntry>;
 });
 
 delegate!(Publish {

@@ -3,6 +3,7 @@
 //!
 //! [`suite`] is the contract in executable form: every store runs it.
 
+pub mod audit;
 pub mod catalog;
 pub mod codec;
 pub mod deliveries;
@@ -24,6 +25,7 @@ pub mod transfer;
 pub mod vault;
 pub mod walk;
 
+pub use audit::Audit;
 pub use catalog::Catalog;
 pub use deliveries::Deliveries;
 pub use error::{Result, StoreError};
@@ -38,11 +40,20 @@ pub use transfer::Transfer;
 
 /// Everything a store does.
 pub trait Store:
-    Catalog + Tokens + Publish + Rejected + Deliveries + History + Tasks + Housekeeping + Nodes
+    Catalog + Tokens + Audit + Publish + Rejected + Deliveries + History + Tasks + Housekeeping + Nodes
 {
 }
 
 impl<T> Store for T where
-    T: Catalog + Tokens + Publish + Rejected + Deliveries + History + Tasks + Housekeeping + Nodes
+    T: Catalog
+        + Tokens
+        + Audit
+        + Publish
+        + Rejected
+        + Deliveries
+        + History
+        + Tasks
+        + Housekeeping
+        + Nodes
 {
 }

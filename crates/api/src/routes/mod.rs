@@ -3,6 +3,7 @@
 
 pub mod application;
 pub mod attempt;
+pub mod audit_log;
 pub mod auth;
 pub mod background_task;
 mod check;
@@ -11,8 +12,11 @@ pub mod environment;
 pub mod event_type;
 pub mod health;
 pub mod ingest;
+pub mod live;
 pub mod message;
+pub mod operate;
 pub mod provider;
+pub mod token;
 
 use std::time::Duration;
 
@@ -46,12 +50,16 @@ pub(crate) fn operations(
         .merge(environment::router())
         .merge(attempt::router())
         .merge(auth::router())
+        .merge(token::router())
         .merge(ingest::router());
     OpenApiRouter::with_openapi(openapi::frame())
         .merge(wrap(writes))
         .merge(message::router())
         .merge(background_task::router())
         .merge(provider::router())
+        .merge(audit_log::router())
+        .merge(live::router())
+        .merge(operate::router())
         .merge(health::router())
 }
 

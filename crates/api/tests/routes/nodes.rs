@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::{
     clock::{Clock, Timestamp},
-    token::{Revocation, Revoked},
+    token::{Actor, Revocation, Revoked},
 };
 use futures_util::{FutureExt, future::join_all};
 use serde_json::{Value, json};
@@ -182,7 +182,7 @@ async fn revoke(node: &Server, client: &Client<'_>) {
         at: Timestamp::EPOCH,
         forget_at: caller.expires_at,
     };
-    node.store.revoke(caller.org, revocation).await.expect("revokes");
+    node.store.revoke(&Actor::System, caller.org, None, revocation).await.expect("revokes");
 }
 
 #[tokio::test]

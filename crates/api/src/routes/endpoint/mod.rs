@@ -4,6 +4,7 @@ mod bodies;
 mod checked;
 pub(super) mod headers;
 mod history;
+mod lane;
 mod listen;
 pub(super) mod secret;
 mod send_example;
@@ -153,6 +154,7 @@ pub fn router() -> OpenApiRouter<ApiState> {
         .merge(headers::router())
         .merge(history::router())
         .merge(listen::router())
+        .merge(lane::router())
 }
 
 /// The routes that make messages: their keys are claimed with these.

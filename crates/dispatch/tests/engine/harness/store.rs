@@ -32,6 +32,7 @@ use domain::{
 use parking_lot::Mutex;
 use store::{
     Nodes, Result, Store, StoreError,
+    audit::{Audit, AuditEntry, AuditRange},
     catalog::*,
     deliveries::*,
     history::*,
@@ -40,7 +41,7 @@ use store::{
     publish::{NewMessage, Publish, Published, SavedResponse},
     rejected::{Rejected, RejectedRequest},
     tasks::Tasks,
-    tokens::Tokens,
+    tokens::{TokenUse, Tokens},
 };
 use tokio::time::sleep;
 
@@ -203,9 +204,16 @@ delegate! {
 } }
 delegate! {
         Tokens {
-        create_token(token: Token) -> Result<()>;
-    revoke(org: OrganizationId, revocation: Revocation) -> Result<()>;
+        create_token(actor: &Actor, token: Token) -> Result<()>;
+    list_tokens(org: OrganizationId, page: PageRequest<TokenId>) -> Result<Page<Token>>;
+    token(org: OrganizationId, token: TokenId) -> Result<Option<Token>>;
+    note_token_uses(uses: Vec<TokenUse>) -> Result<()>;
+    revoke(actor: &Actor, org: OrganizationId, token: Option<TokenId>, revocation: Revocation) -> Result<()>;
     revocations(now: Timestamp) -> Result<Vec<Revocation>>;
+} }
+delegate! {
+        Audit {
+        audit_log(org: OrganizationId, range: AuditRange, page: PageRequest<AuditId>) -> Result<Page<AuditEntry>>;
 } }
 delegate! {
         Publish {
