@@ -79,19 +79,28 @@ const INGEST: [(&str, &str); 20] = [
 const OUR_INGEST: [(&str, &str); 1] = [("POST", "/source/{source_id}/log/{log_id}/replay")];
 
 /// What we offer beyond it.
-const OURS: [(&str, &str); 15] = [
+const OURS: [(&str, &str); 24] = [
     ("GET", "/app/{app_id}/endpoint/{endpoint_id}/listen"),
     ("POST", "/app/{app_id}/endpoint/{endpoint_id}/listen/{delivery_id}"),
+    ("GET", "/app/{app_id}/endpoint/{endpoint_id}/state"),
     ("POST", "/app/{app_id}/msg/batch"),
     ("POST", "/app/{app_id}/msg/precheck/active"),
     ("POST", "/auth/app/{app_id}/expire-all"),
+    ("GET", "/audit-log"),
+    ("GET", "/audit-log/export"),
     ("POST", "/auth/dashboard-access/{app_id}"),
+    ("GET", "/auth/token"),
+    ("POST", "/auth/token"),
+    ("DELETE", "/auth/token/{token_id}"),
     ("GET", "/background-task"),
     ("GET", "/background-task/{task_id}"),
     ("GET", "/environment/settings"),
     ("PATCH", "/environment/settings"),
     ("GET", "/health/ready"),
     ("HEAD", "/health/ready"),
+    ("GET", "/live"),
+    ("GET", "/operate/nodes"),
+    ("GET", "/operate/store"),
     ("GET", "/provider"),
     ("GET", "/provider/{provider_id}"),
     ("POST", "/provider/{provider_id}/verify"),

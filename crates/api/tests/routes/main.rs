@@ -3,6 +3,7 @@
 
 mod application;
 mod attempt;
+mod audit_log;
 mod auth;
 mod background_task;
 mod contract;
@@ -16,8 +17,11 @@ mod ingest;
 mod ingest_endpoint;
 mod isolation;
 mod listen;
+mod live;
 mod message;
 mod nodes;
+mod operate;
 mod provider;
 mod support;
+mod token;
 mod trouble;

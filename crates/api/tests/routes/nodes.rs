@@ -175,7 +175,11 @@ async fn no_message_is_taken_with_a_token_that_another_node_revoked() {
 /// Ends a token, as the store knows it.
 async fn revoke(node: &Server, client: &Client<'_>) {
     let request = client.request("GET", "/").body(()).expect("a request");
-    let caller = node.state.auth.caller(request.headers(), node.clock.now()).expect("a token");
+    let caller = node
+        .state
+        .auth
+        .caller(request.method(), request.headers(), node.clock.now())
+        .expect("a token");
     let revocation = Revocation {
         what: Revoked::Token(caller.hash),
         issued_until: node.clock.now(),
