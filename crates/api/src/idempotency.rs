@@ -120,11 +120,11 @@ pub async fn saved(State(state): State<ApiState>, request: Request, next: Next) 
 
 async fn answer(state: &ApiState, request: Request, next: Next) -> Result<Response, ApiError> {
     // Without a valid token there is nothing to save; the handler says so.
-    let caller = state.auth.caller(request.headers(), state.clock.now());
+    let caller = state.auth.caller(request.method(), request.headers(), state.clock.now());
     let Ok(caller) = caller else { return Ok(next.run(request).await) };
     // An answer to one portal token is not for another one, which may see less.
     let token: &[u8] = match caller.scope {
-        Scope::Organization => &[],
+        Scope::Organization(_) => &[],
         Scope::Application { .. } => &caller.hash,
     };
     let key = RequestKey::of(request.headers(), request.uri())?.claim(&caller, &[b"saved", token]);
@@ -135,7 +135,7 @@ async fn answer(state: &ApiState, request: Request, next: Next) -> Result<Respon
         return Ok(replay(saved));
     }
     let response = next.run(request).await;
-    if !response.status().is_success() {
+    if !response.status().is_success() || is_told_once(&response) {
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
@@ -147,6 +147,11 @@ async fn answer(state: &ApiState, request: Request, next: Next) -> Result<Respon
         tracing::warn!(%error, "the answer to an idempotency key could not be saved");
     }
     Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+/// Whether an answer says of itself that it is kept nowhere.
+fn is_told_once(response: &Response) -> bool {
+    response.headers().get(header::CACHE_CONTROL).is_some_and(|value| value == "no-store")
 }
 
 fn replay(saved: SavedResponse) -> Response {

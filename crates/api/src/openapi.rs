@@ -237,6 +237,11 @@ paths! {
         /// The provider's id, or another name of it.
         provider_id,
     }
+    /// A token.
+    TokenPath {
+        /// The token's id.
+        token_id,
+    }
     /// A background task.
     TaskPath {
         /// The task's id.

@@ -6,14 +6,18 @@ use domain::{
     application::Application,
     attempt::Attempt,
     endpoint::Endpoint,
-    id::{ApplicationId, AttemptId, EndpointId, Id, MessageId, RejectedId, TaskId},
+    id::{
+        ApplicationId, AttemptId, AuditId, EndpointId, Id, MessageId, RejectedId, TaskId, TokenId,
+    },
     message::Message,
     page::{Cursor, DEFAULT_PAGE, MAX_PAGE, Order, Page, PageRequest},
     task::Task,
+    token::Token,
 };
 use serde::Serialize;
 use store::{
     StoreError,
+    audit::AuditEntry,
     history::{EndpointMessage, MOST_PAGE_BYTES, MessageEndpoint},
     rejected::RejectedRequest,
 };
@@ -201,6 +205,8 @@ listed! {
     Application: ApplicationId, |item| item.id, |_| 0;
     Endpoint: EndpointId, |item| item.id, |_| 0;
     Task: TaskId, |item| item.id, |_| 0;
+    Token: TokenId, |item| item.id, |_| 0;
+    AuditEntry: AuditId, |item| item.id, |item| item.detail.len();
     Message: MessageId, |item| item.id, body_bytes;
     EndpointMessage: MessageId, |item| item.message.id, |item| body_bytes(&item.message);
     MessageEndpoint: EndpointId, |item| item.endpoint, |_| 0;

@@ -14,13 +14,17 @@ use domain::{
     token::Capability,
 };
 use publish::{ApplicationCatalogue, Load, OrganizationCatalogue, Publisher};
-use store::{Store, StoreError, history::Tenant, rejected::RejectedRequest};
+use store::{
+    Store, StoreError, history::Tenant, housekeeping::StoreStats, nodes::NodeInfo,
+    rejected::RejectedRequest,
+};
 
 use crate::{
     auth::{Auth, Caller, Keys},
     error::ApiError,
     idempotency::InFlight,
     listening::{Listening, NoListening},
+    node::{NoNode, NodeState, StoreFacts},
     observe::RequestMetrics,
     routes::{event_type, message::Slots},
 };
@@ -50,6 +54,10 @@ pub struct ApiOptions {
     pub ready: Ready,
     /// Hands deliveries to those who listen.
     pub listening: Arc<dyn Listening>,
+    /// What this node knows of itself and of its work.
+    pub node: Arc<dyn NodeState>,
+    /// What operators are told of the store.
+    pub store_facts: StoreFacts,
     /// Judges again what a source has refused; without it that is answered 503.
     pub judge: Option<Arc<dyn JudgeAgain>>,
 }
@@ -94,6 +102,8 @@ impl ApiOptions {
             ready: Arc::new(|| true),
             judge: None,
             listening: Arc::new(NoListening),
+            node: Arc::new(NoNode),
+            store_facts: StoreFacts::default(),
         }
     }
 }
@@ -142,6 +152,14 @@ pub struct Api {
     pub judge: Option<Arc<dyn JudgeAgain>>,
     /// See [`ApiOptions`].
     pub listening: Arc<dyn Listening>,
+    /// See [`ApiOptions`].
+    pub node: Arc<dyn NodeState>,
+    /// See [`ApiOptions`].
+    pub store_facts: StoreFacts,
+    /// Of what operators are told of the store, and of its nodes: one look at a time.
+    pub stats_load: Load<StoreStats>,
+    /// See `stats_load`.
+    pub nodes_load: Load<Vec<NodeInfo>>,
 }
 
 impl Deref for ApiState {
@@ -186,6 +204,10 @@ impl ApiState {
             ready: options.ready,
             judge: options.judge,
             listening: options.listening,
+            node: options.node,
+            store_facts: options.store_facts,
+            stats_load: Load::default(),
+            nodes_load: Load::default(),
         })))
     }
 

@@ -25,7 +25,7 @@ use url::Url;
 
 use crate::{
     budget::{Budget, Held},
-    lane::{Lane, Readiness, Target, hot_bytes},
+    lane::{Lane, LaneState, Readiness, Target, hot_bytes},
     options::DispatchOptions,
     shards::Shards,
     timers::{Alarm, Timers},
@@ -407,6 +407,16 @@ impl Core {
             in_flight: self.budget.attempts(),
             hot_bytes: self.hot_bytes,
             shards: self.shards.owned().len(),
+        }
+    }
+
+    /// How the work of an endpoint of a shard of this node stands; `None` of others' endpoints. One that
+    /// has no lane has no work, and its lane will begin with what it would have at first.
+    pub fn lane_state(&self, key: LaneKey, now: Timestamp) -> Option<LaneState> {
+        self.shards.epoch(key.shard)?;
+        match self.lanes.get(&key.endpoint) {
+            Some(lane) => (lane.key == key).then(|| lane.state(now)),
+            None => Some(Lane::new(key, &self.options).state(now)),
         }
     }
 

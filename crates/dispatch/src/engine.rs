@@ -12,11 +12,12 @@ use domain::{
     clock::{Clock, Timestamp},
     destination::Destination,
     entropy::Entropy,
-    shard::ShardSet,
+    id::{ApplicationId, EndpointId, OrganizationId},
+    shard::{Shard, ShardSet},
 };
 use parking_lot::Mutex;
 use publish::{Catalogues, Hot, Publisher};
-use store::{Store, nodes::Ownership};
+use store::{Store, deliveries::LaneKey, nodes::Ownership};
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
@@ -27,6 +28,7 @@ use crate::{
     core::{Actions, Core, Depths},
     handle::EngineHandle,
     housekeeping::Metrics,
+    lane::LaneState,
     options::DispatchOptions,
     request::RequestBuilder,
     spawn::spawn,
@@ -205,6 +207,22 @@ impl Engine {
     /// The shards that it owns, as far as it knows, and has not begun to give back.
     pub fn shards(&self) -> ShardSet {
         self.core.lock().shards().active()
+    }
+
+    /// How an endpoint's work stands; `None` if another node delivers to it, as far as is known.
+    pub fn lane(
+        &self,
+        org: OrganizationId,
+        app: ApplicationId,
+        endpoint: EndpointId,
+    ) -> Option<LaneState> {
+        let key = LaneKey { shard: Shard::of(&org, &app, &endpoint), org, app, endpoint };
+        self.core.lock().lane_state(key, self.now())
+    }
+
+    /// Whether it was told to stop.
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
     }
 
     /// The time by which work is due.

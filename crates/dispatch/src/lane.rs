@@ -8,7 +8,7 @@ use std::{
 };
 
 use domain::{
-    breaker::{Breaker, Permit},
+    breaker::{Breaker, BreakerState, Permit},
     clock::Timestamp,
     delivery::{Pace, Trigger},
     id::{DeliveryId, MessageId},
@@ -70,6 +70,25 @@ enum Standing {
     Good,
     /// It timed out, or was too much for it.
     Bad,
+}
+
+/// How a lane stands, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneState {
+    /// Its circuit breaker.
+    pub breaker: BreakerState,
+    /// Until when the breaker lets nothing pass.
+    pub held_until: Option<Timestamp>,
+    /// How many attempts may be under way at a time.
+    pub window: u32,
+    /// How many are.
+    pub in_flight: u32,
+    /// How many deliveries wait in memory.
+    pub queued: usize,
+    /// Whether more of them wait in the store.
+    pub cold: bool,
+    /// Whether its endpoint's rate limit lets nothing start now.
+    pub throttled: bool,
 }
 
 /// A page that is being read.
@@ -493,6 +512,24 @@ impl Lane {
     /// Whether its endpoint kept up when it last answered.
     pub fn is_good(&self) -> bool {
         self.standing == Standing::Good
+    }
+
+    /// How it stands, for people.
+    pub fn state(&self, now: Timestamp) -> LaneState {
+        let held_until = match self.breaker.permit(now) {
+            Permit::HoldUntil(at) => Some(at),
+            Permit::Pass | Permit::Probe | Permit::Hold => None,
+        };
+        let throttled = |(_, throttle): &(u16, Throttle)| throttle.ready_at(now).is_err();
+        LaneState {
+            breaker: self.breaker.state(),
+            held_until,
+            window: self.window.size(),
+            in_flight: self.running,
+            queued: self.ready.len(),
+            cold: self.next_due < Timestamp::MAX,
+            throttled: self.throttle.as_ref().is_some_and(throttled),
+        }
     }
 
     /// Whether the breaker holds it.

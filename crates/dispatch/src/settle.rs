@@ -41,6 +41,7 @@ impl Engine {
         };
         failpoint::pass("settle.after_commit");
         self.metrics.settled(settle.next, &settled);
+        self.show(start, &settle);
         if settled.superseded {
             let owned_under = self.core.lock().shards().epoch(settle.delivery.shard());
             if owned_under != Some(settle.epoch) {

@@ -54,6 +54,28 @@ pub enum Permit {
     Hold,
 }
 
+/// What people are told of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Everything passes.
+    Closed,
+    /// Nothing passes, or the next attempt is the probe.
+    Open,
+    /// The probe is in the air.
+    HalfOpen,
+}
+
+impl BreakerState {
+    /// The API's name of it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
 /// A circuit breaker.
 #[derive(Clone, Debug)]
 pub struct Breaker {
@@ -117,6 +139,15 @@ impl Breaker {
         };
     }
 
+    /// What people are told of it.
+    pub fn state(&self) -> BreakerState {
+        match self.state {
+            State::Closed { .. } => BreakerState::Closed,
+            State::Open { .. } => BreakerState::Open,
+            State::Probing { .. } => BreakerState::HalfOpen,
+        }
+    }
+
     /// Whether it holds deliveries back.
     pub fn is_open(&self) -> bool {
         !matches!(self.state, State::Closed { .. })
@@ -143,9 +174,10 @@ mod tests {
         assert_eq!(breaker.permit(now), Permit::HoldUntil(now.plus(SEC)), "stragglers are ignored");
         for wait in [2, 4, 8, 16, 25, 25] {
             now = now.plus(100 * SEC);
-            assert_eq!(breaker.permit(now), Permit::Probe);
+            assert_eq!((breaker.permit(now), breaker.state()), (Permit::Probe, BreakerState::Open));
             breaker.probe(now);
             assert_eq!(breaker.permit(now), Permit::Hold);
+            assert_eq!(breaker.state(), BreakerState::HalfOpen);
             breaker.failure(now, true);
             assert_eq!(breaker.permit(now), Permit::HoldUntil(now.plus(wait * SEC)));
         }
@@ -154,6 +186,7 @@ mod tests {
         breaker.success();
         assert_eq!(breaker.permit(now), Permit::Pass);
         assert!(!breaker.is_open());
+        assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
     #[test]

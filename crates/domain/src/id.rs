@@ -155,6 +155,8 @@ ids! {
     SecretId "sec";
     /// A request that a source refused.
     RejectedId "log";
+    /// Something that was done, on the audit log.
+    AuditId "audit";
 }
 
 impl OrganizationId {

@@ -36,6 +36,11 @@ impl Capability {
         Self::ManageEndpoint,
     ];
 
+    /// Whether it only reads: what a token that may only look has.
+    pub const fn only_reads(self) -> bool {
+        matches!(self, Self::ViewBase | Self::ViewEndpointSecret)
+    }
+
     /// Those that allow what this one allows. Whoever may do anything may look; whoever manages a
     /// secret or its endpoint sees it.
     pub const fn granted_by(self) -> &'static [Self] {
@@ -52,11 +57,47 @@ impl Capability {
     }
 }
 
+/// How much a token may do with what it reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Read and change.
+    #[default]
+    Full,
+    /// Only read.
+    Read,
+}
+
+impl Access {
+    /// What is stored.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Full => 0,
+            Self::Read => 1,
+        }
+    }
+
+    /// From what is stored. What a newer version may have written is taken for the lesser one.
+    pub const fn from_code(code: u8) -> Self {
+        match code {
+            0 => Self::Full,
+            _ => Self::Read,
+        }
+    }
+
+    /// The API's name of it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Read => "read",
+        }
+    }
+}
+
 /// What a token is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// The whole organization.
-    Organization,
+    Organization(Access),
     /// One application, through the portal.
     Application {
         /// Which.
@@ -66,6 +107,21 @@ pub enum Scope {
         /// What it may do; `None` is everything.
         capabilities: Option<Vec<Capability>>,
     },
+}
+
+impl Scope {
+    /// How much it may do at the most.
+    pub fn access(&self) -> Access {
+        match self {
+            Self::Organization(access) => *access,
+            Self::Application { capabilities: Some(list), .. }
+                if list.iter().all(|capability| capability.only_reads()) =>
+            {
+                Access::Read
+            }
+            Self::Application { .. } => Access::Full,
+        }
+    }
 }
 
 /// The row of a token that we made. Tokens that a product signs itself have none; they end by
@@ -80,6 +136,14 @@ pub struct Token {
     pub app: Option<ApplicationId>,
     /// Lets `expire-all` end the tokens of one session.
     pub session_id: Option<String>,
+    /// What people call it.
+    pub name: Option<String>,
+    /// How much it may do.
+    pub access: Access,
+    /// Its SHA-256, by which it is revoked; `None` of one that a release before this one made.
+    pub hash: Option<[u8; 32]>,
+    /// When it was last used, as far as that has been written: a minute late, or a little more.
+    pub last_used_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends by itself.

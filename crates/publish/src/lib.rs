@@ -6,6 +6,7 @@ pub mod catalogue;
 pub mod catalogues;
 pub mod draft;
 pub mod handover;
+pub mod live;
 pub mod load;
 mod loads;
 pub mod operational;
@@ -19,6 +20,7 @@ pub use catalogue::{ApplicationCatalogue, OrganizationCatalogue, PreparedEndpoin
 pub use catalogues::Catalogues;
 pub use draft::{Accepted, Draft, DraftClaim, PublishError, Rejected};
 pub use handover::{Handover, Hot};
+pub use live::Live;
 pub use load::Load;
 pub use permit::{Internal, Permit};
 pub use publisher::{PublishOptions, Publisher};

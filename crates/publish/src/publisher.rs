@@ -24,6 +24,7 @@ use crate::{
     catalogues::Catalogues,
     draft::{Accepted, Draft, PublishError, Rejected},
     handover::{Handover, Hot},
+    live::Live,
     permit::Permit,
     request::Request,
 };
@@ -51,6 +52,7 @@ pub struct Publisher {
     pub(crate) entropy: Arc<dyn Entropy>,
     options: PublishOptions,
     pub(crate) accepted: metrics::Counter,
+    pub(crate) live: Arc<Live>,
 }
 
 impl Publisher {
@@ -64,7 +66,8 @@ impl Publisher {
         options: PublishOptions,
     ) -> Self {
         let accepted = metrics::counter!("hookwright_messages_total");
-        Self { store, catalogues, handover, clock, entropy, options, accepted }
+        let live = Arc::default();
+        Self { store, catalogues, handover, clock, entropy, options, accepted, live }
     }
 
     /// The catalogue it routes by.
@@ -75,6 +78,11 @@ impl Publisher {
     /// Whoever delivers.
     pub fn handover(&self) -> &Arc<dyn Handover> {
         &self.handover
+    }
+
+    /// Those who watch what this node accepts and sends.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
     }
 
     /// Accepts messages of one application, each by itself: one result per draft, in order. After

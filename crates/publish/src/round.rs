@@ -106,6 +106,7 @@ impl Publisher {
             let result = match published {
                 Published::Stored => {
                     self.accepted.increment(1);
+                    self.live.message(&known.application, &message, deliveries.len());
                     hot.extend(
                         deliveries
                             .into_iter()

@@ -65,12 +65,8 @@ impl Backend {
             url.starts_with("postgres://") || url.starts_with("postgresql://"),
             "`store` must be a URL like postgres://user:password@host:5432/database (or `none`)"
         );
-        let name = match config.node_name.as_str() {
-            "" => machine_name(),
-            name => name.to_owned(),
-        };
         let options = PostgresOptions {
-            node_name: name,
+            node_name: node_name(config),
             connections: config.store_connections,
             partition: PostgresOptions::partition_of(config.history_retention),
             payload_retention: config.payload_retention,
@@ -82,12 +78,28 @@ impl Backend {
         Ok(Self::Postgres(Arc::new(PostgresStore::open(options, ports).await?)))
     }
 
+    /// What operators are told that it is.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Embedded(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+
     /// As everything but its opening sees it.
     pub fn store(&self) -> Arc<dyn Store> {
         match self {
             Self::Embedded(store) => store.clone(),
             Self::Postgres(store) => store.clone(),
         }
+    }
+}
+
+/// How this node is called.
+pub fn node_name(config: &Config) -> String {
+    match config.node_name.as_str() {
+        "" => machine_name(),
+        name => name.to_owned(),
     }
 }
 

@@ -12,6 +12,7 @@ mod http;
 mod inbox;
 mod keys;
 mod listening;
+mod node;
 mod private_file;
 mod serve;
 mod telemetry;

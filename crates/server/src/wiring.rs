@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use api::{ApiOptions, ApiState, auth};
+use api::{ApiOptions, ApiState, StoreFacts, auth};
 use console::Console;
 use destinations::{
     http::{HickoryResolver, HttpDestination, HttpOptions, ProxyOptions},
@@ -19,13 +19,14 @@ use parking_lot::Mutex;
 use publish::{Catalogues, PublishOptions, Publisher};
 
 use crate::{
-    backend::Backend,
+    backend::{Backend, node_name},
     config::Config,
     control,
     env::{SystemClock, SystemEntropy},
     front::{Front, Judge, KeyFetch},
     keys,
     listening::{Destinations, NodeListening},
+    node::ThisNode,
 };
 
 /// Applications kept in memory with their endpoints.
@@ -65,15 +66,20 @@ impl House {
         dispatch::spawn::spawn("server.revocations", async move {
             state.watch_revocations(engine.revocations()).await;
         });
+        let state = self.state.clone();
+        dispatch::spawn::spawn("server.token_uses", async move {
+            state.keep_noting_token_uses().await;
+        });
         self.engine.start(self.publisher.clone());
         if let Some(scheduler) = self.scheduler.lock().take() {
             dispatch::spawn::spawn("gateway.cron", scheduler.run());
         }
     }
 
-    /// Lets listeners go, so that their connections do not hold up the way down.
+    /// Lets listeners go, and those who watch, so that their connections do not hold up the way down.
     pub fn end_listening(&self) {
         self.listeners.close();
+        self.publisher.live().close();
     }
 }
 
@@ -157,6 +163,16 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
             Arc::new(move || engine.ready())
         },
         listening: Arc::new(NodeListening { engine: engine.clone(), listeners: listeners.clone() }),
+        node: Arc::new(ThisNode {
+            engine: engine.clone(),
+            name: node_name(config),
+            started_at: clock.now(),
+        }),
+        store_facts: StoreFacts {
+            kind: backend.kind(),
+            history: config.history_retention,
+            payload: config.payload_retention,
+        },
         judge: Some(Arc::new(Judge(gateway.clone()))),
         ..ApiOptions::new(keys::jwt_keys(config)?)
     };

@@ -5,6 +5,7 @@
 //! implement. Start with `migrations/`: it says what is kept, and how it is found again.
 
 mod analytics;
+mod audit;
 mod backup;
 mod catalog;
 mod check;

@@ -6,11 +6,16 @@ mod common;
 use std::fs;
 
 use common::Dir;
-use domain::{application::Application, endpoint::Endpoint, endpoint::Transformation, name::Ref};
+use domain::{
+    application::Application,
+    endpoint::{Endpoint, Transformation},
+    name::Ref,
+    token::Access,
+};
 use hookwright_store_embedded::{DATABASE_FILE, EmbeddedStore};
 use rusqlite::Connection;
 use store::{
-    Catalog, Rejected, StoreError,
+    Catalog, Rejected, StoreError, Tokens,
     rejected::RejectedRequest,
     suite::{
         fixture::{ACTOR, Fixture, at, first},
@@ -139,6 +144,10 @@ async fn files_of_the_release_before_are_brought_forward() {
              ALTER TABLE application DROP COLUMN source;
              ALTER TABLE endpoint DROP COLUMN transformation;
              ALTER TABLE task DROP COLUMN scanned; ALTER TABLE task DROP COLUMN total;
+             DROP INDEX token_org; ALTER TABLE token DROP COLUMN name;
+             ALTER TABLE token DROP COLUMN access; ALTER TABLE token DROP COLUMN hash;
+             ALTER TABLE token DROP COLUMN last_used_at;
+             INSERT INTO token SELECT id, id, null, 's', 1, 2 FROM organization;
              PRAGMA user_version = 1;",
         )
         .expect("taken back");
@@ -150,4 +159,7 @@ async fn files_of_the_release_before_are_brought_forward() {
     held.assert_in(&store).await;
     let listed = store.list_applications(app.org, SOURCES, first(10)).await.expect("lists");
     assert_eq!(listed.items, [held.app]);
+    let tokens = store.list_tokens(app.org, first(10)).await.expect("lists").items;
+    let known = tokens.iter().map(|token| (token.access, token.hash, token.session_id.as_deref()));
+    assert_eq!(known.collect::<Vec<_>>(), [(Access::Full, None, Some("s"))]);
 }

@@ -13,13 +13,15 @@ use domain::{
     task::{Task, TaskKind},
     token::Actor,
 };
+use serde_json::json;
 use store::{
-    Catalog, Result,
+    Catalog, Result, audit,
     catalog::{ApplicationFilter, ApplicationSnapshot, OrganizationSnapshot, Refused, is_ref},
 };
 
 use crate::{
     MemoryStore,
+    audit::Deed,
     page::page,
     state::{ApplicationRow, EndpointKey, EndpointRow, State},
 };
@@ -238,11 +240,14 @@ impl Catalog for MemoryStore {
 
     async fn put_organization(
         &self,
-        _: &Actor,
+        actor: &Actor,
         organization: Organization,
         expected: u64,
     ) -> Result<Written<OrganizationId>> {
-        self.act(|state| {
+        let detail = audit::of_organization(&organization);
+        let deed =
+            Deed::new(organization.id, actor, "organization.update", organization.id, detail);
+        self.change(deed, |state| {
             let row = state.organizations.entry(organization.id).or_default();
             if row.version != expected {
                 return Err(Refused::Stale);
@@ -270,30 +275,38 @@ impl Catalog for MemoryStore {
 
     async fn create_application(
         &self,
-        _: &Actor,
+        actor: &Actor,
         application: Application,
     ) -> Result<Written<ApplicationId>> {
-        self.commit(|state| state.create_application(application))
+        let (org, id, detail) =
+            (application.org, application.id, audit::of_application(&application));
+        let deed = Deed::new(org, actor, "application.create", id, detail);
+        let now = self.clock.now();
+        self.commit(|state| deed.done(state, now, |state| state.create_application(application)))
     }
 
     async fn update_application(
         &self,
-        _: &Actor,
+        actor: &Actor,
         application: Application,
         expected: Timestamp,
     ) -> Result<Written<ApplicationId>> {
-        self.act(|state| state.update_application(application, expected))
+        let (org, id, detail) =
+            (application.org, application.id, audit::of_application(&application));
+        let deed = Deed::new(org, actor, "application.update", id, detail);
+        self.change(deed, |state| state.update_application(application, expected))
     }
 
     async fn delete_application(
         &self,
-        _: &Actor,
+        actor: &Actor,
         org: OrganizationId,
         app: ApplicationId,
         now: Timestamp,
     ) -> Result<Written<ApplicationId>> {
         let cancel = self.cancel_task(org, app, None, now);
-        self.act(|state| state.delete_application(org, app, cancel))
+        let deed = Deed::new(org, actor, "application.delete", app, json!({}));
+        self.change(deed, |state| state.delete_application(org, app, cancel))
     }
 
     async fn list_applications(
@@ -332,24 +345,37 @@ impl Catalog for MemoryStore {
         self.act(|state| state.sources(after, limit))
     }
 
-    async fn create_endpoint(&self, _: &Actor, endpoint: Endpoint) -> Result<Written<EndpointId>> {
-        self.act(|state| state.create_endpoint(endpoint))
+    async fn create_endpoint(
+        &self,
+        actor: &Actor,
+        endpoint: Endpoint,
+    ) -> Result<Written<EndpointId>> {
+        let detail = audit::of_endpoint(&endpoint);
+        let deed = Deed::new(endpoint.org, actor, "endpoint.create", endpoint.id, detail);
+        self.change(deed, |state| state.create_endpoint(endpoint))
     }
 
-    async fn update_endpoint(&self, _: &Actor, endpoint: Endpoint) -> Result<Written<EndpointId>> {
-        self.act(|state| state.update_endpoint(endpoint))
+    async fn update_endpoint(
+        &self,
+        actor: &Actor,
+        endpoint: Endpoint,
+    ) -> Result<Written<EndpointId>> {
+        let detail = audit::of_endpoint(&endpoint);
+        let deed = Deed::new(endpoint.org, actor, "endpoint.update", endpoint.id, detail);
+        self.change(deed, |state| state.update_endpoint(endpoint))
     }
 
     async fn delete_endpoint(
         &self,
-        _: &Actor,
+        actor: &Actor,
         org: OrganizationId,
         app: ApplicationId,
         endpoint: EndpointId,
         now: Timestamp,
     ) -> Result<Written<EndpointId>> {
         let cancel = self.cancel_task(org, app, Some(endpoint), now);
-        self.act(|state| state.delete_endpoint((org, app, endpoint), cancel))
+        let deed = Deed::new(org, actor, "endpoint.delete", endpoint, json!({}));
+        self.change(deed, |state| state.delete_endpoint((org, app, endpoint), cancel))
     }
 
     async fn list_endpoints(
@@ -389,28 +415,34 @@ impl Catalog for MemoryStore {
 
     async fn create_event_type(
         &self,
-        _: &Actor,
+        actor: &Actor,
         event_type: EventType,
     ) -> Result<Written<EventTypeName>> {
-        self.act(|state| state.create_event_type(event_type))
+        let (org, name) = (event_type.org, event_type.name.clone());
+        let deed = Deed::new(org, actor, "event_type.create", name, json!({}));
+        self.change(deed, |state| state.create_event_type(event_type))
     }
 
     async fn update_event_type(
         &self,
-        _: &Actor,
+        actor: &Actor,
         event_type: EventType,
         expected: Timestamp,
     ) -> Result<Written<EventTypeName>> {
-        self.act(|state| state.update_event_type(event_type, expected))
+        let (org, name) = (event_type.org, event_type.name.clone());
+        let detail = audit::of_event_type(&event_type);
+        let deed = Deed::new(org, actor, "event_type.update", name, detail);
+        self.change(deed, |state| state.update_event_type(event_type, expected))
     }
 
     async fn expunge_event_type(
         &self,
-        _: &Actor,
+        actor: &Actor,
         org: OrganizationId,
         name: &EventTypeName,
     ) -> Result<Written<EventTypeName>> {
-        self.act(|state| {
+        let deed = Deed::new(org, actor, "event_type.expunge", name, json!({}));
+        self.change(deed, |state| {
             state.event_types.remove(&(org, name.clone())).ok_or(Refused::NotFound)?;
             state.org_changed(org);
             Ok(())

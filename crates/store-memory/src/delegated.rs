@@ -20,8 +20,9 @@ use domain::{
     token::{Actor, Revocation, Token},
 };
 use store::{
-    Analytics, Rejected, Result, Tokens,
+    Analytics, Audit, Rejected, Result, Tokens,
     analytics::*,
+    audit::{AuditEntry, AuditRange},
     catalog::*,
     deliveries::*,
     history::*,
@@ -30,6 +31,7 @@ use store::{
     publish::{NewMessage, Publish, Published, SavedResponse},
     rejected::RejectedRequest,
     tasks::{TaskFilter, Tasks},
+    tokens::TokenUse,
 };
 
 use crate::MemoryNode;
@@ -94,10 +96,18 @@ delegate!(Catalog {
 });
 
 delegate!(Tokens {
-    create_token(token: Token) -> ();
-    revoke(org: OrganizationId, revocation: Revocation)
+    create_token(actor: &Actor, token: Token) -> ();
+    list_tokens(org: OrganizationId, page: PageRequest<TokenId>) -> Page<Token>;
+    token(org: OrganizationId, token: TokenId) -> Option<Token>;
+    note_token_uses(uses: Vec<TokenUse>) -> ();
+    revoke(actor: &Actor, org: OrganizationId, token: Option<TokenId>, revocation: Revocation)
         -> (), tells News { revocations: true, ..of_organization(org) };
     revocations(now: Timestamp) -> Vec<Revocation>;
+});
+
+delegate!(Audit {
+    audit_log(org: OrganizationId, range: AuditRange, page: PageRequest<AuditId>)
+        -> Page<AuditEntry>;
 });
 
 delegate!(Publish {

@@ -36,6 +36,7 @@ impl State {
         self.sweep_rejected(limits, &mut swept);
         self.revocations.retain(|revocation| revocation.forget_at > limits.now);
         self.tokens.retain(|_, token| token.expires_at > limits.now);
+        self.audit.retain(|_, row| row.at >= limits.history_before);
         swept
     }
 

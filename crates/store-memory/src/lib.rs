@@ -1,10 +1,11 @@
 //! The reference store: every trait of [`store`] in memory, clear rather than fast. Tests use it in
 //! place of a real one, and [`faults`] makes it misbehave on request.
 //!
-//! Each call is one act under one lock. It keeps no audit rows, because nothing reads them, and seals
+//! Each call is one act under one lock. It seals
 //! nothing, because nothing leaves the process.
 
 mod analytics;
+mod audit;
 mod catalog;
 mod delegated;
 mod deliveries;
@@ -22,7 +23,10 @@ mod tokens;
 
 use std::sync::Arc;
 
-use domain::entropy::Entropy;
+use domain::{
+    clock::{Clock, ManualClock, Timestamp},
+    entropy::Entropy,
+};
 use parking_lot::Mutex;
 use store::Result;
 
@@ -33,6 +37,8 @@ use crate::{faults::Faults, leases::Leases, node::Members, state::State};
 pub struct MemoryStore {
     inner: Mutex<Inner>,
     entropy: Arc<dyn Entropy>,
+    /// What audit rows are dated by.
+    clock: Arc<dyn Clock>,
     members: Members,
 }
 
@@ -44,9 +50,15 @@ struct Inner {
 }
 
 impl MemoryStore {
-    /// An empty one. `entropy` names the tasks it makes.
+    /// An empty one. `entropy` names the tasks it makes. Its clock stands still, at no time in
+    /// particular: only audit rows are dated by it.
     pub fn new(entropy: Arc<dyn Entropy>) -> Self {
-        Self { inner: Mutex::default(), entropy, members: Members::default() }
+        Self::with_clock(entropy, Arc::new(ManualClock::new(Timestamp::EPOCH)))
+    }
+
+    /// The same with another clock.
+    pub fn with_clock(entropy: Arc<dyn Entropy>, clock: Arc<dyn Clock>) -> Self {
+        Self { inner: Mutex::default(), entropy, clock, members: Members::default() }
     }
 
     /// One call: `act` sees and leaves a whole state.

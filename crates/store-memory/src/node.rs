@@ -159,6 +159,10 @@ impl Nodes for MemoryNode {
         Ok(known.iter().filter_map(|known| self.info(known, &heads)).collect())
     }
 
+    fn this_node(&self) -> Option<String> {
+        Some(self.id.to_string())
+    }
+
     fn wake(&self, lanes: Vec<LaneHead>) {
         self.tell(&News { lanes, ..News::default() });
     }

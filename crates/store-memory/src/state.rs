@@ -11,8 +11,8 @@ use domain::{
     endpoint::Endpoint,
     event_type::EventType,
     id::{
-        ApplicationId, AttemptId, DeliveryId, EndpointId, MessageId, OrganizationId, RejectedId,
-        TaskId, TokenId,
+        ApplicationId, AttemptId, AuditId, DeliveryId, EndpointId, MessageId, OrganizationId,
+        RejectedId, TaskId, TokenId,
     },
     message::Message,
     name::EventTypeName,
@@ -22,7 +22,8 @@ use domain::{
     token::{Revocation, Token},
 };
 use store::{
-    deliveries::LaneKey, history::DeliveryRecord, publish::SavedResponse, rejected::RejectedRequest,
+    audit::AuditEntry, deliveries::LaneKey, history::DeliveryRecord, publish::SavedResponse,
+    rejected::RejectedRequest,
 };
 
 use crate::analytics::Counted;
@@ -79,8 +80,11 @@ pub(crate) struct State {
     pub claims: BTreeMap<(OrganizationId, ClaimKey), (MessageId, Timestamp)>,
     pub responses: BTreeMap<(OrganizationId, ClaimKey), (SavedResponse, Timestamp)>,
     pub rejected: BTreeMap<(OrganizationId, ApplicationId, RejectedId), RejectedRequest>,
-    pub tokens: BTreeMap<TokenId, Token>,
+    pub tokens: BTreeMap<(OrganizationId, TokenId), Token>,
     pub revocations: Vec<Revocation>,
+    pub audit: BTreeMap<(OrganizationId, AuditId), AuditEntry>,
+    /// How many rows of `audit` there have been.
+    pub audited: u64,
     pub tasks: BTreeMap<(OrganizationId, TaskId), Task>,
     pub counted: Counted,
     /// How many rows a list of history looks at; `None` is all.

@@ -6,6 +6,7 @@
 //! kept, and how it is found again.
 
 mod analytics;
+mod audit;
 mod catalog;
 mod check;
 mod committer;

@@ -179,6 +179,10 @@ impl Nodes for PostgresStore {
         self.all_nodes().await
     }
 
+    fn this_node(&self) -> Option<String> {
+        Some(hex(&self.shared.node))
+    }
+
     fn wake(&self, lanes: Vec<LaneHead>) {
         self.feed.wake(lanes);
     }

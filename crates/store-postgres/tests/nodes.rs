@@ -262,6 +262,6 @@ async fn tell_each_other() {
         at: at(1),
         forget_at: at(100),
     };
-    one.revoke(app.org, revocation).await.expect("revoked");
+    one.revoke(&domain::token::Actor::System, app.org, None, revocation).await.expect("revoked");
     until(|news, head| news.revocations && news.organizations.contains(&head.lane.org)).await;
 }

@@ -6,10 +6,15 @@ mod common;
 use std::time::Duration;
 
 use common::Database;
-use domain::{application::Application, endpoint::Endpoint, endpoint::Transformation, name::Ref};
+use domain::{
+    application::Application,
+    endpoint::{Endpoint, Transformation},
+    name::Ref,
+    token::Access,
+};
 use hookwright_store_postgres::PostgresStore;
 use store::{
-    Catalog, Rejected, StoreError,
+    Catalog, Rejected, StoreError, Tokens,
     rejected::RejectedRequest,
     suite::{
         fixture::{ACTOR, Fixture, at, first},
@@ -131,8 +136,8 @@ async fn nodes_of_the_release_before_go_on() {
     database.sql(
         "DROP TABLE rejected; ALTER TABLE application DROP COLUMN source;
          ALTER TABLE endpoint DROP COLUMN transformation; DROP INDEX task_open;
-         ALTER TABLE task DROP COLUMN scanned, DROP COLUMN total;
-         UPDATE hookwright_version SET version = 1",
+         ALTER TABLE task DROP COLUMN scanned, DROP COLUMN total; ALTER TABLE token DROP COLUMN name,
+         DROP COLUMN access, DROP COLUMN hash, DROP COLUMN last_used_at; UPDATE hookwright_version SET version = 1",
     );
     let store = database.open(2).await;
     let found = store.load_application(app.org, &Ref::Id(app.id)).await.expect("loads");
@@ -150,9 +155,14 @@ async fn nodes_of_the_release_before_go_on() {
              SELECT org, app, decode(repeat('ab', 20), 'hex'), null, url, url_sealed, disabled, headers,
              secrets, null, 1, 1, 1, doc FROM endpoint WHERE transformation IS NULL;
          UPDATE endpoint SET uid = uid, url = url, disabled = disabled, headers = headers,
-             secrets = secrets, doc = doc",
+             secrets = secrets, doc = doc;
+         INSERT INTO token (org, id, app, session_id, created_at, expires_at)
+             SELECT org, org, null, '\"s\"', 1, 2 FROM application LIMIT 1",
     );
     held.assert_in(&store).await;
+    let tokens = store.list_tokens(app.org, first(10)).await.expect("lists").items;
+    let known = tokens.iter().map(|token| (token.access, token.hash, token.session_id.as_deref()));
+    assert_eq!(known.collect::<Vec<_>>(), [(Access::Full, None, Some("s"))]);
     let listed = store.list_applications(app.org, SOURCES, first(10)).await.expect("lists");
     assert_eq!(listed.items, [held.app]);
 }

@@ -4,6 +4,7 @@
 //! [`suite`] is the contract in executable form: every store runs it.
 
 pub mod analytics;
+pub mod audit;
 pub mod catalog;
 pub mod codec;
 pub mod deliveries;
@@ -28,6 +29,7 @@ pub mod vault;
 pub mod walk;
 
 pub use analytics::Analytics;
+pub use audit::Audit;
 pub use catalog::Catalog;
 pub use deliveries::Deliveries;
 pub use error::{Result, StoreError};
@@ -44,6 +46,7 @@ pub use transfer::Transfer;
 pub trait Store:
     Catalog
     + Tokens
+    + Audit
     + Publish
     + Rejected
     + Deliveries
@@ -58,6 +61,7 @@ pub trait Store:
 impl<T> Store for T where
     T: Catalog
         + Tokens
+        + Audit
         + Publish
         + Rejected
         + Deliveries

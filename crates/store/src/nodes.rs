@@ -113,6 +113,11 @@ pub trait Nodes: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The id of this node among them; `None` of a store that is not shared.
+    fn this_node(&self) -> Option<String> {
+        None
+    }
+
     /// Tells the owners of these lanes that there is work, soon and without a promise: they look for
     /// work by themselves as well.
     fn wake(&self, _lanes: Vec<LaneHead>) {}

@@ -22,6 +22,7 @@ use futures_util::FutureExt;
 pub mod analytics;
 pub mod applications;
 pub mod attempts;
+pub mod audit;
 pub mod due;
 pub mod endpoints;
 pub mod fill;
@@ -201,6 +202,14 @@ macro_rules! __suite_list {
             tokens:
                 are_refused_until_forgotten,
                 make_messages_stale_when_revoked,
+                keep_all_they_are_given,
+                are_listed_in_pages_both_ways,
+                remember_when_they_were_used,
+            ;
+            audit:
+                has_every_change,
+                tells_of_tokens,
+                is_listed_in_pages_both_ways,
             ;
             rejected:
                 are_kept_whole,
@@ -288,6 +297,7 @@ mod tests {
             ("replays", include_str!("suite/replays.rs")),
             ("tasks", include_str!("suite/tasks.rs")),
             ("tokens", include_str!("suite/tokens.rs")),
+            ("audit", include_str!("suite/audit.rs")),
             ("rejected", include_str!("suite/rejected.rs")),
             ("retention", include_str!("suite/retention.rs")),
         ] {

@@ -7,11 +7,11 @@ use domain::{
     entropy::Entropy,
     id::{ApplicationId, OrganizationId, TokenId},
     name::FeatureFlag,
-    token::{Capability, Scope, Token},
+    token::{Access, Capability, Scope, Token},
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, Keys};
+use super::{Caller, Keys, hash_of};
 
 /// Who signs our own tokens. Not looked at in others'.
 const ISSUER: &str = "hookwright";
@@ -30,9 +30,18 @@ pub(super) struct ClaimsIn {
     feature_flags: Vec<FeatureFlag>,
     capabilities: Option<Vec<Capability>>,
     session_id: Option<String>,
+    access: Option<serde_json::Value>,
 }
 
 impl ClaimsIn {
+    /// How much a token of an organization may do.
+    fn access(&self) -> Access {
+        match &self.access {
+            Some(access) if access == Access::Read.as_str() => Access::Read,
+            _ => Access::Full,
+        }
+    }
+
     /// Who calls. `Err` says what is wrong with the token.
     pub(super) fn caller(
         self,
@@ -40,6 +49,7 @@ impl ClaimsIn {
         now: Timestamp,
         leeway: Duration,
     ) -> Result<Caller, &'static str> {
+        let access = self.access();
         let sub = self.sub.ok_or("Invalid token (missing `sub`).")?;
         let expires_at = self.exp.map(instant).ok_or("Invalid token (missing `exp`).")?;
         if now >= expires_at.plus(leeway) {
@@ -55,7 +65,10 @@ impl ClaimsIn {
             None => self.iat.map_or(Timestamp::EPOCH, instant),
         };
         let (org, scope) = match (self.org, sub.parse(), sub.parse::<ApplicationId>()) {
-            (None, Ok(org), _) => (org, Scope::Organization),
+            (None, Ok(org), _) => (org, Scope::Organization(access)),
+            (Some(org), Ok(own), _) if org == own && access == Access::Read => {
+                (org, Scope::Organization(access))
+            }
             (Some(org), _, Ok(app)) => (
                 org,
                 Scope::Application {
@@ -91,6 +104,8 @@ struct ClaimsOut<'a> {
     capabilities: Option<&'a [Capability]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<&'a str>,
 }
 
 /// A token, and the row to store of it.
@@ -114,8 +129,11 @@ pub fn mint(
 ) -> Option<Minted> {
     let id = TokenId::generate(now, entropy);
     let expires_at = now.plus(ttl);
+    // A token that may only read has `org` as well: a release that does not know of them takes no token
+    // of an organization that has it, instead of letting it do everything.
+    let read = *scope == Scope::Organization(Access::Read);
     let (app, feature_flags, capabilities) = match scope {
-        Scope::Organization => (None, &[][..], None),
+        Scope::Organization(_) => (None, &[][..], None),
         Scope::Application { app, feature_flags, capabilities } => {
             (Some(*app), feature_flags.as_slice(), capabilities.as_deref())
         }
@@ -127,13 +145,26 @@ pub fn mint(
         nbf: now.as_secs(),
         exp: expires_at.as_secs(),
         jti: id,
-        org: app.is_some().then_some(org),
+        org: (app.is_some() || read).then_some(org),
         feature_flags,
         capabilities,
         session_id: session_id.as_deref(),
+        access: read.then_some(Access::Read.as_str()),
     };
     let token = keys.sign(&claims)?;
-    Some(Minted { token, row: Token { id, org, app, session_id, created_at: now, expires_at } })
+    let row = Token {
+        id,
+        org,
+        app,
+        session_id,
+        name: None,
+        access: scope.access(),
+        hash: Some(hash_of(&token)),
+        last_used_at: None,
+        created_at: now,
+        expires_at,
+    };
+    Some(Minted { token, row })
 }
 
 /// Makes a token of an organization: what `hookwright token` prints.
@@ -144,5 +175,5 @@ pub fn mint_organization(
     ttl: Duration,
     entropy: &dyn Entropy,
 ) -> Option<Minted> {
-    mint(keys, org, &Scope::Organization, None, (now, ttl), entropy)
+    mint(keys, org, &Scope::Organization(Access::Full), None, (now, ttl), entropy)
 }

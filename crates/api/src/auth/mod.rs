@@ -6,6 +6,7 @@ mod claims;
 mod keys;
 mod permit;
 mod revocations;
+mod uses;
 mod watch;
 
 use std::{
@@ -22,13 +23,13 @@ use axum::extract::FromRequestParts;
 use domain::{
     clock::Timestamp,
     id::{ApplicationId, OrganizationId, TokenId},
-    token::{Actor, Capability, Revocation, Scope},
+    token::{Access, Actor, Capability, Revocation, Scope, Token},
 };
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, Method, header, request::Parts};
 use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
 
-use self::{claims::ClaimsIn, revocations::Revocations};
+use self::{claims::ClaimsIn, revocations::Revocations, uses::Verified};
 pub use self::{
     claims::{Minted, mint, mint_organization},
     keys::{InvalidKey, JwtAlgorithm, Keys},
@@ -71,11 +72,29 @@ impl Caller {
         Actor::Token(self.token)
     }
 
+    /// The application that this is a token of, if it is of one.
+    pub fn application(&self) -> Option<ApplicationId> {
+        match self.scope {
+            Scope::Organization(_) => None,
+            Scope::Application { app, .. } => Some(app),
+        }
+    }
+
     /// 403 unless this is a token of the organization.
     pub fn organization(&self) -> Result<(), ApiError> {
         match self.scope {
-            Scope::Organization => Ok(()),
+            Scope::Organization(_) => Ok(()),
             Scope::Application { .. } => Err(ApiError::Forbidden),
+        }
+    }
+
+    /// 403 if this token may only read and the method does more than that: for every route of an
+    /// organization, whatever it does.
+    fn may_use(&self, method: &Method) -> Result<(), ApiError> {
+        let reads = *method == Method::GET || *method == Method::HEAD;
+        match self.scope {
+            Scope::Organization(Access::Read) if !reads => Err(ApiError::Forbidden),
+            _ => Ok(()),
         }
     }
 
@@ -83,7 +102,8 @@ impl Caller {
     /// exist. 403 if it does, but may not do that there.
     pub fn reaches(&self, app: ApplicationId, need: Capability) -> Result<(), ApiError> {
         match &self.scope {
-            Scope::Organization => Ok(()),
+            Scope::Organization(Access::Read) if !need.only_reads() => Err(ApiError::Forbidden),
+            Scope::Organization(_) => Ok(()),
             Scope::Application { app: own, .. } if *own != app => Err(ApiError::NOT_FOUND),
             Scope::Application { capabilities: Some(list), .. }
                 if !need.granted_by().iter().any(|granted| list.contains(granted)) =>
@@ -99,7 +119,7 @@ impl Caller {
 pub struct Auth {
     keys: Keys,
     leeway: Duration,
-    verified: Mutex<LruCache<[u8; 32], Arc<Caller>>>,
+    verified: Mutex<LruCache<[u8; 32], Verified>>,
     revocations: RwLock<Revocations>,
     /// Those that were stored before that many organizations were loaded are known.
     known: AtomicU64,
@@ -153,33 +173,48 @@ impl Auth {
         self.revocations.read().refuse(caller, now)
     }
 
-    /// Who sends these headers.
-    pub fn caller(&self, headers: &HeaderMap, now: Timestamp) -> Result<Arc<Caller>, ApiError> {
+    /// Whether the token of a row was revoked, as far as is known.
+    pub fn refuses_row(&self, token: &Token, now: Timestamp) -> bool {
+        self.revocations.read().refuse_row(token, now)
+    }
+
+    /// Who sends these headers, if it may use this method at all.
+    pub fn caller(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<Arc<Caller>, ApiError> {
         let token = bearer(headers).ok_or(NO_TOKEN)?;
-        let hash: [u8; 32] = digest::digest(&digest::SHA256, token.as_bytes())
-            .as_ref()
-            .try_into()
-            .expect("SHA-256 is 32 bytes");
+        let hash = hash_of(token);
         let known = self.verified.lock().get(&hash).cloned();
-        let caller = match known {
-            Some(caller) if now < caller.expires_at.plus(self.leeway) => caller,
+        let Verified { caller, used, .. } = match known {
+            Some(known) if now < known.caller.expires_at.plus(self.leeway) => known,
             _ => self.verify(token, hash, now)?,
         };
         if self.refuses(&caller, now) {
             return Err(ApiError::REVOKED);
         }
+        used.store(now.as_micros(), Ordering::Relaxed);
+        caller.may_use(method)?;
         Ok(caller)
     }
 
-    fn verify(&self, token: &str, hash: [u8; 32], now: Timestamp) -> Result<Arc<Caller>, ApiError> {
+    fn verify(&self, token: &str, hash: [u8; 32], now: Timestamp) -> Result<Verified, ApiError> {
         let Some(claims) = self.keys.verify::<ClaimsIn>(token) else {
             return Err(if self.keys.is_secret(token) { SECRET_AS_TOKEN } else { NO_TOKEN });
         };
         let caller = claims.caller(hash, now, self.leeway).map_err(ApiError::Unauthorized)?;
-        let caller = Arc::new(caller);
-        self.verified.lock().put(hash, caller.clone());
-        Ok(caller)
+        let verified = Verified::new(caller);
+        self.verified.lock().put(hash, verified.clone());
+        Ok(verified)
     }
+}
+
+/// The SHA-256 of a token: what it is known and revoked by.
+fn hash_of(token: &str) -> [u8; 32] {
+    let hash = digest::digest(&digest::SHA256, token.as_bytes());
+    hash.as_ref().try_into().expect("SHA-256 is 32 bytes")
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -199,7 +234,7 @@ impl FromRequestParts<ApiState> for AnyCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
-        state.auth.caller(&parts.headers, state.clock.now()).map(Self)
+        state.auth.caller(&parts.method, &parts.headers, state.clock.now()).map(Self)
     }
 }
 

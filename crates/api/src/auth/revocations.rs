@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use domain::{
     clock::Timestamp,
     id::{ApplicationId, OrganizationId},
-    token::{Revocation, Revoked, Scope},
+    token::{Revocation, Revoked, Scope, Token},
 };
 
 use super::Caller;
@@ -140,14 +140,39 @@ impl Revocations {
 
     /// Whether a caller's token is refused at `now`.
     pub(super) fn refuse(&self, caller: &Caller, now: Timestamp) -> bool {
-        if self.tokens.get(&caller.hash).is_some_and(|term| term.at <= now) {
+        if self.token_has_ended(&caller.hash, now) {
             return true;
         }
         let Scope::Application { app, .. } = &caller.scope else { return false };
-        let Some(of_app) = self.applications.get(&(caller.org, *app)) else { return false };
-        let session = caller.session_id.as_ref().and_then(|id| of_app.sessions.get(id));
+        let session = caller.session_id.as_deref();
+        self.application_has_ended((caller.org, *app), session, caller.issued_at, now)
+    }
+
+    /// The same of a token by its row.
+    pub(super) fn refuse_row(&self, token: &Token, now: Timestamp) -> bool {
+        if token.hash.is_some_and(|hash| self.token_has_ended(&hash, now)) {
+            return true;
+        }
+        let Some(app) = token.app else { return false };
+        let session = token.session_id.as_deref();
+        self.application_has_ended((token.org, app), session, token.id.timestamp(), now)
+    }
+
+    fn token_has_ended(&self, hash: &[u8; 32], now: Timestamp) -> bool {
+        self.tokens.get(hash).is_some_and(|term| term.at <= now)
+    }
+
+    fn application_has_ended(
+        &self,
+        app: (OrganizationId, ApplicationId),
+        session: Option<&str>,
+        issued_at: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        let Some(of_app) = self.applications.get(&app) else { return false };
+        let session = session.and_then(|id| of_app.sessions.get(id));
         let terms = [Some(&of_app.all), session];
-        terms.into_iter().flatten().any(|terms| terms.refuse(caller.issued_at, now))
+        terms.into_iter().flatten().any(|terms| terms.refuse(issued_at, now))
     }
 }
 

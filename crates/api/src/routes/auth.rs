@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use domain::{
     clock::Timestamp,
-    id::{ApplicationId, OrganizationId},
+    id::{ApplicationId, TokenId},
     name::{FeatureFlag, Ref},
     token::{Capability, Revocation, Revoked, Scope},
 };
@@ -115,6 +115,14 @@ fn is_session(id: &str) -> bool {
     (1..=64).contains(&id.chars().count())
 }
 
+/// 400: there is no private key.
+pub(crate) fn cannot_sign() -> ApiError {
+    ApiError::BadRequest {
+        code: "cannot_sign",
+        detail: "this server holds only a public key: sign the token yourself".into(),
+    }
+}
+
 /// Makes a token of an application, and the URL that opens the portal with it.
 pub(crate) async fn portal_access(
     state: &ApiState,
@@ -146,15 +154,12 @@ pub(crate) async fn portal_access(
     let time = (state.clock.now(), life);
     let keys = state.auth.keys();
     let minted = mint(keys, caller.org, &scope, input.session_id, time, &*state.entropy)
-        .ok_or_else(|| ApiError::BadRequest {
-            code: "cannot_sign",
-            detail: "this server holds only a public key: sign the token yourself".into(),
-        })?;
+        .ok_or_else(cannot_sign)?;
     if minted.token.len() > MAX_TOKEN_BYTES {
         let msg = "the token would be too long to be sent: name fewer flags, or shorter ones";
         return Err(ApiError::invalid(&["body", "featureFlags"], msg));
     }
-    state.store.create_token(minted.row).await?;
+    state.store.create_token(&caller.actor(), minted.row).await?;
     let key = json!({ "appId": app, "token": minted.token, "region": null }).to_string();
     let url = format!("{}/portal#key={}", state.public_url, BASE64.encode(key));
     Ok(Json(AppPortalAccessOut { url, token: minted.token }))
@@ -195,12 +200,21 @@ async fn dashboard_access(
 /// When what is revoked at once is refused: whatever the clock of a node says that shares the store.
 const AT_ONCE: Timestamp = Timestamp::EPOCH;
 
-async fn revoke(
+/// The end of one token, at once. It is remembered until that ends by itself, however far clocks are off.
+pub(crate) fn end_of(hash: [u8; 32], expires_at: Timestamp, now: Timestamp) -> Revocation {
+    let forget_at = expires_at.plus(Duration::from_secs(3_600));
+    Revocation { what: Revoked::Token(hash), issued_until: now, at: AT_ONCE, forget_at }
+}
+
+/// Refuses tokens: `token` is the one that is meant, if it is one and has an id of ours.
+pub(crate) async fn revoke(
     state: &ApiState,
-    org: OrganizationId,
+    caller: &Caller,
+    token: Option<TokenId>,
     revocation: Revocation,
 ) -> Result<(), ApiError> {
-    state.store.revoke(org, revocation.clone()).await?;
+    let org = caller.org;
+    state.store.revoke(&caller.actor(), org, token, revocation.clone()).await?;
     state.auth.revoke([revocation], state.clock.now());
     // Its version has moved: what is known of it would only make messages stale.
     state.publisher.catalogues().organization_changed(org);
@@ -219,18 +233,11 @@ async fn logout(
     AnyCaller(caller): AnyCaller,
 ) -> Result<StatusCode, ApiError> {
     // An organization's token is its backend's: not to be ended by a slip.
-    if caller.scope == Scope::Organization {
+    if matches!(caller.scope, Scope::Organization(_)) {
         return Err(ApiError::Forbidden);
     }
-    let now = state.clock.now();
-    let revocation = Revocation {
-        what: Revoked::Token(caller.hash),
-        issued_until: now,
-        at: AT_ONCE,
-        // Until it ends by itself, however far clocks are off.
-        forget_at: caller.expires_at.plus(Duration::from_secs(3_600)),
-    };
-    revoke(&state, caller.org, revocation).await?;
+    let revocation = end_of(caller.hash, caller.expires_at, state.clock.now());
+    revoke(&state, &caller, caller.token, revocation).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -285,9 +292,9 @@ async fn expire_all(
         what.push(Revoked::Application(org, app));
     }
     let forget_at = end.plus(LONGEST_LIFE);
-    let revoked = what
-        .into_iter()
-        .map(|what| revoke(&state, org, Revocation { what, issued_until: now, at, forget_at }));
+    let revoked = what.into_iter().map(|what| {
+        revoke(&state, &caller, None, Revocation { what, issued_until: now, at, forget_at })
+    });
     // All at once: the embedded store makes one commit of them.
     try_join_all(revoked).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -4,6 +4,7 @@
 pub mod analytics;
 pub mod application;
 pub mod attempt;
+pub mod audit_log;
 pub mod auth;
 pub mod background_task;
 mod check;
@@ -12,8 +13,11 @@ pub mod environment;
 pub mod event_type;
 pub mod health;
 pub mod ingest;
+pub mod live;
 pub mod message;
+pub mod operate;
 pub mod provider;
+pub mod token;
 
 use std::time::Duration;
 
@@ -47,6 +51,7 @@ pub(crate) fn operations(
         .merge(environment::router())
         .merge(attempt::router())
         .merge(auth::router())
+        .merge(token::router())
         .merge(ingest::router());
     OpenApiRouter::with_openapi(openapi::frame())
         .merge(wrap(writes))
@@ -54,6 +59,9 @@ pub(crate) fn operations(
         .merge(background_task::router())
         .merge(analytics::router())
         .merge(provider::router())
+        .merge(audit_log::router())
+        .merge(live::router())
+        .merge(operate::router())
         .merge(health::router())
 }
 

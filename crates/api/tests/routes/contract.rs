@@ -79,7 +79,7 @@ const INGEST: [(&str, &str); 20] = [
 const OUR_INGEST: [(&str, &str); 1] = [("POST", "/source/{source_id}/log/{log_id}/replay")];
 
 /// What we offer beyond it.
-const OURS: [(&str, &str); 29] = [
+const OURS: [(&str, &str); 38] = [
     ("GET", "/analytics/backlog"),
     ("GET", "/analytics/failing-endpoints"),
     ("GET", "/analytics/query"),
@@ -91,11 +91,17 @@ const OURS: [(&str, &str); 29] = [
     ("POST", "/app/{app_id}/endpoint/{endpoint_id}/recover/preview"),
     ("POST", "/app/{app_id}/endpoint/{endpoint_id}/replay-missing"),
     ("POST", "/app/{app_id}/endpoint/{endpoint_id}/replay-missing/preview"),
+    ("GET", "/app/{app_id}/endpoint/{endpoint_id}/state"),
     ("POST", "/app/{app_id}/msg/batch"),
     ("POST", "/app/{app_id}/msg/precheck/active"),
     ("GET", "/app/{app_id}/msg/search"),
     ("POST", "/auth/app/{app_id}/expire-all"),
+    ("GET", "/audit-log"),
+    ("GET", "/audit-log/export"),
     ("POST", "/auth/dashboard-access/{app_id}"),
+    ("GET", "/auth/token"),
+    ("POST", "/auth/token"),
+    ("DELETE", "/auth/token/{token_id}"),
     ("GET", "/background-task"),
     ("GET", "/background-task/{task_id}"),
     ("POST", "/background-task/{task_id}/cancel"),
@@ -106,6 +112,9 @@ const OURS: [(&str, &str); 29] = [
     ("POST", "/event-type/{event_type_name}/validate"),
     ("GET", "/health/ready"),
     ("HEAD", "/health/ready"),
+    ("GET", "/live"),
+    ("GET", "/operate/nodes"),
+    ("GET", "/operate/store"),
     ("GET", "/provider"),
     ("GET", "/provider/{provider_id}"),
     ("POST", "/provider/{provider_id}/verify"),

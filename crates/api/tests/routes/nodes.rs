@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::{
     clock::{Clock, Timestamp},
-    token::{Revocation, Revoked},
+    token::{Actor, Revocation, Revoked},
 };
 use futures_util::{FutureExt, future::join_all};
 use serde_json::{Value, json};
@@ -175,14 +175,18 @@ async fn no_message_is_taken_with_a_token_that_another_node_revoked() {
 /// Ends a token, as the store knows it.
 async fn revoke(node: &Server, client: &Client<'_>) {
     let request = client.request("GET", "/").body(()).expect("a request");
-    let caller = node.state.auth.caller(request.headers(), node.clock.now()).expect("a token");
+    let caller = node
+        .state
+        .auth
+        .caller(request.method(), request.headers(), node.clock.now())
+        .expect("a token");
     let revocation = Revocation {
         what: Revoked::Token(caller.hash),
         issued_until: node.clock.now(),
         at: Timestamp::EPOCH,
         forget_at: caller.expires_at,
     };
-    node.store.revoke(caller.org, revocation).await.expect("revokes");
+    node.store.revoke(&Actor::System, caller.org, None, revocation).await.expect("revokes");
 }
 
 #[tokio::test]

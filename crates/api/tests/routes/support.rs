@@ -178,7 +178,7 @@ impl Server {
     pub async fn in_memory_with(change: impl FnOnce(&mut ApiOptions)) -> Self {
         let clock = Arc::new(ManualClock::new(START));
         let entropy = Arc::new(SeededEntropy::new(7));
-        let store = Arc::new(MemoryStore::new(entropy.clone()));
+        let store = Arc::new(MemoryStore::with_clock(entropy.clone(), clock.clone()));
         Self::node(store.clone(), Some(store), clock, entropy, change).await
     }
 
@@ -261,8 +261,14 @@ impl Server {
 
     pub async fn send(&self, request: Request<Body>) -> Reply {
         let response = self.api.clone().oneshot(request).await.expect("never fails");
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("body").to_bytes();
+        let (parts, mut body) = response.into_parts();
+        // Events go on for ever: their first part stands for all.
+        let endless = parts.headers.get("content-type").is_some_and(|t| t == "text/event-stream");
+        let body = if endless {
+            body.frame().await.expect("begins").expect("read").into_data().expect("data")
+        } else {
+            body.collect().await.expect("body").to_bytes()
+        };
         Reply { status: parts.status, headers: parts.headers, body }
     }
 

@@ -8,6 +8,7 @@ mod holding;
 mod isolation;
 mod jobs;
 mod limits;
+mod live;
 mod memory;
 mod news;
 mod nodes;

@@ -158,7 +158,11 @@ async fn a_revocation_is_heard_of() {
     let what = Revoked::Token([7; 32]);
     let revocation = Revocation { what, issued_until: now, at: now, forget_at: now.plus(HOUR) };
     let revoked = world.node(1).engine.revocations().notified();
-    world.store.revoke(world.org, revocation).await.expect("the store answers");
+    world
+        .store
+        .revoke(&Actor::System, world.org, None, revocation)
+        .await
+        .expect("the store answers");
     timeout(MS, revoked).await.expect("told");
 }
 

@@ -15,7 +15,7 @@ use domain::{
     id::{ApplicationId, EndpointId},
     name::Ref,
     organization::SchemaMode,
-    token::{Revocation, Revoked},
+    token::{Actor, Revocation, Revoked},
 };
 use hookwright_publish::{
     Accepted, Draft, Internal, OrganizationCatalogue, Permit, PublishError, Publisher, Rejected,
@@ -224,7 +224,7 @@ fn ends(after: usize) -> Ends {
 async fn revoke(world: &World) {
     let (what, time) = (Revoked::Token([7; 32]), at(1));
     let revocation = Revocation { what, issued_until: time, at: time, forget_at: at(1_000) };
-    assert_eq!(world.store.revoke(world.app.org, revocation).await, Ok(()));
+    assert_eq!(world.store.revoke(&Actor::System, world.app.org, None, revocation).await, Ok(()));
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use domain::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 use store::{
+    audit::of_application,
     catalog::{ApplicationFilter, Refused},
     paging::Window,
     sealed,
@@ -195,7 +196,7 @@ pub(super) fn create(
             application.updated_at.as_micros(),
             sealed::seal_source(&tx.ports.vault, application),
         ])?;
-    let detail = json!({ "uid": application.uid, "name": application.name });
+    let detail = of_application(application);
     audit(tx, org_no, actor, "application.create", &application.id, &detail)?;
     Ok(Ok(()))
 }
@@ -239,7 +240,7 @@ pub(super) fn update(
             sealed::seal_source(&tx.ports.vault, application),
         ])?;
     bump(tx, app.no, application.id)?;
-    let detail = json!({ "uid": application.uid, "name": application.name });
+    let detail = of_application(application);
     audit(tx, app.org_no, actor, "application.update", &application.id, &detail)?;
     Ok(Ok(()))
 }

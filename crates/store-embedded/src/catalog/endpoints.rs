@@ -13,6 +13,7 @@ use domain::{
 use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
 use serde_json::json;
 use store::{
+    audit::of_endpoint,
     catalog::Refused,
     paging::Window,
     sealed::{self, Column},
@@ -207,7 +208,7 @@ pub(super) fn create(
         .execute([no, tx::lane(shard, no)])?;
     write(tx, no, endpoint, endpoint.first_failure_at)?;
     applications::bump(tx, app.no, endpoint.app)?;
-    audit(tx, app.org_no, actor, "endpoint.create", &endpoint.id, &detail(endpoint))?;
+    audit(tx, app.org_no, actor, "endpoint.create", &endpoint.id, &of_endpoint(endpoint))?;
     Ok(Ok(()))
 }
 
@@ -245,16 +246,8 @@ pub(super) fn update(
     let enabled = disabled && !endpoint.disabled;
     write(tx, no, endpoint, failing.filter(|_| !enabled))?;
     applications::bump(tx, app.no, endpoint.app)?;
-    audit(tx, app.org_no, actor, "endpoint.update", &endpoint.id, &detail(endpoint))?;
+    audit(tx, app.org_no, actor, "endpoint.update", &endpoint.id, &of_endpoint(endpoint))?;
     Ok(Ok(()))
-}
-
-fn detail(endpoint: &Endpoint) -> serde_json::Value {
-    json!({
-        "revision": endpoint.revision,
-        "url": shown_url(&endpoint.url),
-        "disabled": endpoint.disabled,
-    })
 }
 
 /// Writes all that an edit may change, and the revision that it makes.

@@ -5,7 +5,7 @@ use domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
-use store::catalog::Refused;
+use store::{audit::of_event_type, catalog::Refused};
 
 use super::{audit, organizations};
 use crate::{error::Result, rows, tx::Tx};
@@ -120,7 +120,7 @@ pub(super) fn update(
         Some(_) => {}
     }
     write(tx, org_no, event_type)?;
-    let detail = json!({ "archived": event_type.archived });
+    let detail = of_event_type(event_type);
     audit(tx, org_no, actor, "event_type.update", &event_type.name, &detail)?;
     Ok(Ok(()))
 }

@@ -21,6 +21,7 @@ use rusqlite::params;
 use serde_json::json;
 use store::{
     Catalog,
+    audit::actor_name,
     catalog::{ApplicationFilter, ApplicationSnapshot, OrganizationSnapshot, Refused},
 };
 
@@ -30,7 +31,7 @@ pub(crate) use endpoints::reseal as reseal_endpoints;
 pub(crate) use organizations::bump as bump_organization;
 
 /// Adds the audit row of a write. `detail` holds no secrets.
-fn audit(
+pub(crate) fn audit(
     tx: &Tx<'_>,
     org_no: i64,
     actor: &Actor,
@@ -38,11 +39,7 @@ fn audit(
     target: &dyn std::fmt::Display,
     detail: &serde_json::Value,
 ) -> Result<()> {
-    let actor = match actor {
-        Actor::Token(Some(id)) => id.to_string(),
-        Actor::Token(None) => "token".into(),
-        Actor::System => "system".into(),
-    };
+    let actor = actor_name(actor);
     tx.conn
         .prepare_cached(
             "/* audit */ INSERT INTO audit (org_no, at, actor, action, target, detail)

@@ -6,8 +6,10 @@ use domain::{
     token::Actor,
 };
 use rusqlite::{Connection, OptionalExtension, params};
-use serde_json::json;
-use store::catalog::{OrganizationSnapshot, Refused};
+use store::{
+    audit::of_organization,
+    catalog::{OrganizationSnapshot, Refused},
+};
 
 use super::{audit, event_types};
 use crate::{error::Result, rows, tx::Tx};
@@ -50,7 +52,7 @@ pub(super) fn put(
         )?
         .execute(params![org_no, settings])?;
     bump(tx, org_no)?;
-    let detail = json!({ "settings": organization.settings });
+    let detail = of_organization(organization);
     audit(tx, org_no, actor, "organization.update", &organization.id, &detail)?;
     Ok(Ok(()))
 }

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use crate::{
     EmbeddedStore,
     error::{Error, Result},
-    schema,
+    schema, tokens,
     tx::Tx,
     writer::{Kind, Label},
 };
@@ -124,8 +124,8 @@ fn write(tx: &mut Tx<'_>, record: &Record) -> Result<()> {
         Record::Response { org, key, response, expires_at } => {
             keyed::write_response(tx, *org, *key, response, *expires_at)
         }
-        Record::Token(token) => records::write_token(tx, token),
-        Record::Revocation(revocation) => records::write_revocation(tx, revocation),
+        Record::Token(token) => tokens::add(tx, token),
+        Record::Revocation(revocation) => tokens::add_revocation(tx, revocation),
         Record::Task(task) => crate::tasks::write(tx, task),
         Record::Audit(row) => records::write_audit(tx, row),
         Record::Rollup(rollup) => rollups::write_rollup(tx, rollup),

@@ -1,9 +1,5 @@
 //! Tokens, revocations, tasks, the audit.
 
-use domain::{
-    id::ApplicationId,
-    token::{Revocation, Revoked, Token},
-};
 use rusqlite::{Connection, params};
 use store::transfer::{AuditRow, Batch, Limits, Record};
 
@@ -11,18 +7,10 @@ use super::{Key, page};
 use crate::{error::Result, rows, tasks, tokens, tx::Tx};
 
 pub(super) fn tokens(conn: &Connection, after: &Key, limits: Limits) -> Result<Batch> {
-    let sql = "/* export */ SELECT id, org, app, session_id, created_at, expires_at FROM token
-               WHERE id > ?1 ORDER BY id";
-    page(conn, sql, [&after.rest], limits, |row| {
-        let app = row.get::<_, Option<[u8; 20]>>(2)?.map(ApplicationId::from_raw);
-        let token = Token {
-            id: rows::id(row, 0)?,
-            org: rows::id(row, 1)?,
-            app,
-            session_id: row.get(3)?,
-            created_at: rows::time(row, 4)?,
-            expires_at: rows::time(row, 5)?,
-        };
+    let columns = tokens::COLUMNS;
+    let sql = format!("/* export */ SELECT {columns} FROM token WHERE id > ?1 ORDER BY id");
+    page(conn, &sql, [&after.rest], limits, |row| {
+        let token = tokens::token(row)?;
         Ok((Key::place(0, &[token.id.raw()]), Some(Record::Token(token))))
     })
 }
@@ -59,41 +47,6 @@ pub(super) fn audit(conn: &Connection, after: &Key, limits: Limits) -> Result<Ba
         });
         Ok((Key::place(row.get(0)?, &[]), Some(record)))
     })
-}
-
-pub(super) fn write_token(tx: &mut Tx<'_>, token: &Token) -> Result<()> {
-    let sql = "/* import */ INSERT INTO token (id, org, app, session_id, created_at, expires_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    tx.conn.prepare_cached(sql)?.execute(params![
-        token.id.raw(),
-        token.org.raw(),
-        token.app.as_ref().map(ApplicationId::raw),
-        token.session_id,
-        token.created_at.as_micros(),
-        token.expires_at.as_micros(),
-    ])?;
-    Ok(())
-}
-
-pub(super) fn write_revocation(tx: &mut Tx<'_>, revocation: &Revocation) -> Result<()> {
-    let (token, scope, session) = match &revocation.what {
-        Revoked::Token(hash) => (Some(hash), None, None),
-        Revoked::Application(org, app) => (None, Some((org, app)), None),
-        Revoked::Session(org, app, session) => (None, Some((org, app)), Some(session)),
-    };
-    let sql = "/* import */ INSERT INTO revocation
-               (token, org, app, session_id, issued_until, at, forget_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    tx.conn.prepare_cached(sql)?.execute(params![
-        token,
-        scope.map(|(org, _)| org.raw()),
-        scope.map(|(_, app)| app.raw()),
-        session,
-        revocation.issued_until.as_micros(),
-        revocation.at.as_micros(),
-        revocation.forget_at.as_micros(),
-    ])?;
-    Ok(())
 }
 
 pub(super) fn write_audit(tx: &mut Tx<'_>, row: &AuditRow) -> Result<()> {

@@ -12,6 +12,7 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::{
+    audit::of_application,
     catalog::{ApplicationFilter, Refused},
     paging::Window,
     sealed,
@@ -207,7 +208,7 @@ pub(super) async fn create(
         ],
     )
     .await?;
-    let detail = json!({ "uid": application.uid, "name": application.name });
+    let detail = of_application(application);
     audit(tx, ports, org, actor, "application.create", &application.id, &detail).await?;
     Ok(Ok(()))
 }
@@ -244,7 +245,7 @@ pub(super) async fn update(
     )
     .await?;
     bump(tx, org, id).await?;
-    let detail = json!({ "uid": application.uid, "name": application.name });
+    let detail = of_application(application);
     audit(tx, ports, org, actor, "application.update", &id, &detail).await?;
     Ok(Ok(()))
 }

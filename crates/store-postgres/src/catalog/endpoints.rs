@@ -3,7 +3,7 @@
 use domain::{
     application::Metadata,
     clock::Timestamp,
-    endpoint::{Endpoint, shown_url},
+    endpoint::Endpoint,
     id::{ApplicationId, EndpointId, OrganizationId},
     name::{Channel, EventTypeName, Ref, Uid},
     page::{Page, PageRequest},
@@ -13,7 +13,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{catalog::Refused, paging::Window, sealed, vault::Vault};
+use store::{audit::of_endpoint, catalog::Refused, paging::Window, sealed, vault::Vault};
 use tokio_postgres::Row;
 use url::Url;
 
@@ -224,7 +224,7 @@ pub(super) async fn create(
     }
     write(tx, ports, INSERT, endpoint, endpoint.first_failure_at).await?;
     applications::bump(tx, org, app).await?;
-    audit(tx, ports, org, actor, "endpoint.create", &id, &detail(endpoint)).await?;
+    audit(tx, ports, org, actor, "endpoint.create", &id, &of_endpoint(endpoint)).await?;
     Ok(Ok(()))
 }
 
@@ -257,16 +257,8 @@ pub(super) async fn update(
     let failing = rows::opt_time(&stored, 2)?.filter(|_| !enabled);
     write(tx, ports, UPDATE, endpoint, failing).await?;
     applications::bump(tx, org, app).await?;
-    audit(tx, ports, org, actor, "endpoint.update", &id, &detail(endpoint)).await?;
+    audit(tx, ports, org, actor, "endpoint.update", &id, &of_endpoint(endpoint)).await?;
     Ok(Ok(()))
-}
-
-fn detail(endpoint: &Endpoint) -> serde_json::Value {
-    json!({
-        "revision": endpoint.revision,
-        "url": shown_url(&endpoint.url),
-        "disabled": endpoint.disabled,
-    })
 }
 
 /// Writes all that an edit may change, and the revision that it makes, with [`INSERT`] or [`UPDATE`].

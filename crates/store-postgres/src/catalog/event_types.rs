@@ -11,7 +11,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::catalog::Refused;
+use store::{audit::of_event_type, catalog::Refused};
 use tokio_postgres::Row;
 
 use super::{audit, organizations};
@@ -151,7 +151,7 @@ pub(super) async fn update(
         return Ok(Err(if there { Refused::Stale } else { Refused::NotFound }));
     }
     organizations::bump(tx, *org).await?;
-    let detail = json!({ "archived": event_type.archived });
+    let detail = of_event_type(event_type);
     audit(tx, ports, *org, actor, "event_type.update", name, &detail).await?;
     Ok(Ok(()))
 }

@@ -18,7 +18,7 @@ use domain::{
     clock::Timestamp,
     endpoint::Endpoint,
     event_type::EventType,
-    id::{ApplicationId, EndpointId, OrganizationId, TaskId},
+    id::{ApplicationId, AuditId, EndpointId, OrganizationId},
     name::{EventTypeName, Ref},
     organization::Organization,
     page::{Page, PageRequest},
@@ -27,6 +27,7 @@ use domain::{
 use serde_json::json;
 use store::{
     Catalog,
+    audit::actor_name,
     catalog::{ApplicationFilter, ApplicationSnapshot, OrganizationSnapshot, Refused},
 };
 
@@ -75,7 +76,7 @@ impl Shared {
 }
 
 /// Adds the audit row of a write. `detail` holds no secrets.
-async fn audit(
+pub(crate) async fn audit(
     tx: &Tx,
     ports: &Ports,
     org: OrganizationId,
@@ -84,14 +85,10 @@ async fn audit(
     target: &(dyn Display + Sync),
     detail: &serde_json::Value,
 ) -> Result<()> {
-    let actor = match actor {
-        Actor::Token(Some(id)) => id.to_string(),
-        Actor::Token(None) => "token".into(),
-        Actor::System => "system".into(),
-    };
+    let actor = actor_name(actor);
     let now = ports.clock.now();
     // It is nobody's name: only its order and its being alone count.
-    let id = TaskId::generate(now, &*ports.entropy);
+    let id = AuditId::generate(now, &*ports.entropy);
     tx.execute(
         "/* audit */ INSERT INTO audit (org, id, at, actor, action, target, detail)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",

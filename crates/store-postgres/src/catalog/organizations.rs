@@ -5,8 +5,10 @@ use domain::{
     organization::{Organization, OrganizationSettings},
     token::Actor,
 };
-use serde_json::json;
-use store::catalog::{OrganizationSnapshot, Refused};
+use store::{
+    audit::of_organization,
+    catalog::{OrganizationSnapshot, Refused},
+};
 
 use super::{audit, event_types};
 use crate::{
@@ -71,7 +73,7 @@ pub(super) async fn put(
         return Ok(Err(Refused::Stale));
     }
     bump(tx, org).await?;
-    let detail = json!({ "settings": organization.settings });
+    let detail = of_organization(organization);
     audit(tx, ports, org, actor, "organization.update", &org, &detail).await?;
     Ok(Ok(()))
 }

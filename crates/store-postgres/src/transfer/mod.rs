@@ -24,7 +24,7 @@ use crate::{
     enqueue::COMMON_SLOT,
     error::{Error, Result},
     options::Ports,
-    partitions, rows, schema,
+    partitions, rows, schema, tokens,
 };
 
 /// Spans of time before now that get partitions for the history that is moved into them: as many as
@@ -225,8 +225,10 @@ async fn write(tx: &Tx, ports: &Ports, record: &Record) -> Result<()> {
         Record::Response { org, key, response, expires_at } => {
             keyed::write_response(tx, ports, *org, *key, response, *expires_at).await
         }
-        Record::Token(token) => crate::tokens::create(tx, token).await,
-        Record::Revocation(revocation) => records::write_revocation(tx, ports, revocation).await,
+        Record::Token(token) => tokens::add(tx, token).await,
+        Record::Revocation(revocation) => {
+            tokens::add_revocation(tx, ports, revocation, revocation.at).await
+        }
         Record::Task(task) => records::write_task(tx, task).await,
         Record::Audit(row) => records::write_audit(tx, ports, row).await,
         // All of a batch together.

@@ -1,10 +1,6 @@
 //! Tokens, revocations, tasks, the audit.
 
-use domain::{
-    id::{TaskId, TokenId},
-    task::Task,
-    token::{Revocation, Revoked, Token},
-};
+use domain::{id::AuditId, task::Task};
 use store::transfer::{AuditRow, Batch, Limits, Record};
 
 use super::{Key, limit, page};
@@ -16,18 +12,13 @@ use crate::{
 };
 
 pub(super) async fn tokens(conn: &Conn, after: &Key, limits: Limits) -> Result<Batch> {
-    let sql = "/* export */ SELECT id, org, app, session_id, created_at, expires_at FROM token
-               WHERE (org, id) > ($1, $2) ORDER BY org, id LIMIT $3";
-    let found = conn.query(sql, &[&after.part(0), &after.part(1), &limit(limits)]).await?;
+    let sql = format!(
+        "/* export */ SELECT {} FROM token WHERE (org, id) > ($1, $2) ORDER BY org, id LIMIT $3",
+        tokens::COLUMNS
+    );
+    let found = conn.query(&sql, &[&after.part(0), &after.part(1), &limit(limits)]).await?;
     page(&found, |row| {
-        let token = Token {
-            id: rows::id(row, 0)?,
-            org: rows::id(row, 1)?,
-            app: rows::opt_id(row, 2)?,
-            session_id: rows::opt_json(row, 3)?,
-            created_at: rows::time(row, 4)?,
-            expires_at: rows::time(row, 5)?,
-        };
+        let token = tokens::token(row)?;
         Ok((Key::place(&[token.org.raw(), token.id.raw()]), Some(Record::Token(token))))
     })
 }
@@ -76,36 +67,6 @@ pub(super) async fn audit(conn: &Conn, after: &Key, limits: Limits) -> Result<Ba
     })
 }
 
-pub(super) async fn write_revocation(
-    tx: &Tx,
-    ports: &Ports,
-    revocation: &Revocation,
-) -> Result<()> {
-    let (token, scope, session) = match &revocation.what {
-        Revoked::Token(hash) => (Some(hash.as_slice()), None, None),
-        Revoked::Application(org, app) => (None, Some((org, app)), None),
-        Revoked::Session(org, app, session) => (None, Some((org, app)), Some(session.as_str())),
-    };
-    let id = TokenId::generate(revocation.at, &*ports.entropy);
-    tx.execute(
-        "/* import */ INSERT INTO revocation
-         (id, token, org, app, session_id, issued_until, at, forget_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        &[
-            &id.raw().as_slice(),
-            &token,
-            &scope.map(|(org, _)| org.raw().as_slice()),
-            &scope.map(|(_, app)| app.raw().as_slice()),
-            &tokens::session_text(session),
-            &revocation.issued_until.as_micros(),
-            &revocation.at.as_micros(),
-            &revocation.forget_at.as_micros(),
-        ],
-    )
-    .await?;
-    Ok(())
-}
-
 pub(super) async fn write_task(tx: &Tx, task: &Task) -> Result<()> {
     if tasks::add(tx, task).await? {
         return Ok(());
@@ -115,7 +76,7 @@ pub(super) async fn write_task(tx: &Tx, task: &Task) -> Result<()> {
 }
 
 pub(super) async fn write_audit(tx: &Tx, ports: &Ports, row: &AuditRow) -> Result<()> {
-    let id = TaskId::generate(row.at, &*ports.entropy);
+    let id = AuditId::generate(row.at, &*ports.entropy);
     tx.execute(
         "/* import */ INSERT INTO audit (org, id, at, actor, action, target, detail)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",

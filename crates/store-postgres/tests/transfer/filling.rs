@@ -20,7 +20,7 @@ use domain::{
     routing,
     signature::SignatureType,
     task::{Task, TaskKind, TaskStatus},
-    token::{Revocation, Revoked, Token},
+    token::{Access, Revocation, Revoked, Token},
 };
 use serde_json::json;
 use store::{
@@ -33,6 +33,7 @@ use store::{
         fixture::{ACTOR, Fixture, at, uid},
         traffic::{DELIVERED, EXHAUSTED, Sent, moved, tenant},
     },
+    tokens::TokenUse,
 };
 
 /// What was put in, by name.
@@ -405,8 +406,24 @@ async fn tokens_and_tasks(f: &Fixture<'_>, g: &Fixture<'_>, filled: &Filled) {
         [(org, Some(app), Some("s \0 1".to_owned())), (org, Some(app), None), (g.org, None, None)]
     {
         let id = TokenId::generate(at(0), &*f.entropy);
-        let token = Token { id, org, app, session_id, created_at: at(0), expires_at: at(9_000) };
-        assert_eq!(f.store.create_token(token).await, Ok(()));
+        let whole = app.is_none();
+        let token = Token {
+            id,
+            org,
+            app,
+            session_id,
+            name: whole.then(|| "the \0 console".to_owned()),
+            access: if whole { Access::Read } else { Access::Full },
+            hash: whole.then_some([6; 32]),
+            last_used_at: None,
+            created_at: at(0),
+            expires_at: at(9_000),
+        };
+        assert_eq!(f.store.create_token(&ACTOR, token).await, Ok(()));
+        if whole {
+            let uses = vec![TokenUse { org, id, at: at(7) }];
+            assert_eq!(f.store.note_token_uses(uses).await, Ok(()));
+        }
     }
     let revoked = [
         Revoked::Token(std::array::from_fn(|i| i as u8)),
@@ -418,7 +435,7 @@ async fn tokens_and_tasks(f: &Fixture<'_>, g: &Fixture<'_>, filled: &Filled) {
     for what in revoked {
         let revocation =
             Revocation { what, issued_until: at(401), at: at(402), forget_at: at(9_000) };
-        assert_eq!(f.store.revoke(org, revocation).await, Ok(()));
+        assert_eq!(f.store.revoke(&ACTOR, org, None, revocation).await, Ok(()));
     }
     for (org, status, done) in [
         (f.org, TaskStatus::Finished, 1),

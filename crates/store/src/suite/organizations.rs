@@ -13,7 +13,7 @@ use super::fixture::{ACTOR, Fixture, at};
 use crate::{Store, catalog::Refused};
 
 impl Fixture<'_> {
-    fn new_event_type(&self, name: &str) -> EventType {
+    pub(super) fn new_event_type(&self, name: &str) -> EventType {
         EventType {
             org: self.org,
             name: name.parse().expect("a name"),

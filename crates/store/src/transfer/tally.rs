@@ -146,14 +146,9 @@ fn write(f: &mut Fields, record: &Record) -> Result<()> {
             f.bytes(body);
             f.time(*expires_at);
         }
-        Record::Token(Token { id, org, app, session_id, created_at, expires_at }) => {
+        Record::Token(token) => {
             f.text("token");
-            f.id(id);
-            f.id(org);
-            f.option(app.as_ref(), Fields::id);
-            f.option(session_id.as_deref(), Fields::text);
-            f.time(*created_at);
-            f.time(*expires_at);
+            write_token(f, token);
         }
         Record::Revocation(Revocation { what, issued_until, at, forget_at }) => {
             f.text("revocation");
@@ -417,6 +412,21 @@ fn write_attempt(f: &mut Fields, attempt: &Attempt) {
     f.list(secrets, Fields::id);
     f.bytes(body_hash);
     f.flag(*superseded);
+}
+
+fn write_token(f: &mut Fields, token: &Token) {
+    let Token { id, org, app, session_id, name, access, hash, .. } = token;
+    f.id(id);
+    f.id(org);
+    f.option(app.as_ref(), Fields::id);
+    f.option(session_id.as_deref(), Fields::text);
+    f.option(name.as_deref(), Fields::text);
+    f.number(access.code());
+    f.option(hash.as_ref(), |f, hash| f.bytes(hash));
+    let Token { last_used_at, created_at, expires_at, .. } = token;
+    f.option(*last_used_at, Fields::time);
+    f.time(*created_at);
+    f.time(*expires_at);
 }
 
 fn write_revoked(f: &mut Fields, what: &Revoked) {

@@ -4,6 +4,7 @@ mod bodies;
 mod checked;
 pub(super) mod headers;
 mod history;
+mod lane;
 mod listen;
 mod replay;
 pub(super) mod secret;
@@ -155,6 +156,7 @@ pub fn router() -> OpenApiRouter<ApiState> {
         .merge(history::router())
         .merge(replay::router())
         .merge(listen::router())
+        .merge(lane::router())
 }
 
 /// The routes that make messages: their keys are claimed with these.

@@ -34,6 +34,7 @@ use parking_lot::Mutex;
 use store::{
     Nodes, Result, Store, StoreError,
     analytics::*,
+    audit::{Audit, AuditEntry, AuditRange},
     catalog::*,
     deliveries::*,
     history::*,
@@ -42,7 +43,7 @@ use store::{
     publish::{NewMessage, Publish, Published, SavedResponse},
     rejected::{Rejected, RejectedRequest},
     tasks::{TaskFilter, Tasks},
-    tokens::Tokens,
+    tokens::{TokenUse, Tokens},
 };
 use tokio::time::sleep;
 
@@ -205,9 +206,16 @@ delegate! {
 } }
 delegate! {
         Tokens {
-        create_token(token: Token) -> Result<()>;
-    revoke(org: OrganizationId, revocation: Revocation) -> Result<()>;
+        create_token(actor: &Actor, token: Token) -> Result<()>;
+    list_tokens(org: OrganizationId, page: PageRequest<TokenId>) -> Result<Page<Token>>;
+    token(org: OrganizationId, token: TokenId) -> Result<Option<Token>>;
+    note_token_uses(uses: Vec<TokenUse>) -> Result<()>;
+    revoke(actor: &Actor, org: OrganizationId, token: Option<TokenId>, revocation: Revocation) -> Result<()>;
     revocations(now: Timestamp) -> Result<Vec<Revocation>>;
+} }
+delegate! {
+        Audit {
+        audit_log(org: OrganizationId, range: AuditRange, page: PageRequest<AuditId>) -> Result<Page<AuditEntry>>;
 } }
 delegate! {
         Publish {
