@@ -137,7 +137,9 @@ async fn nodes_of_the_release_before_go_on() {
         "DROP TABLE rejected; ALTER TABLE application DROP COLUMN source;
          ALTER TABLE endpoint DROP COLUMN transformation; DROP INDEX task_open;
          ALTER TABLE task DROP COLUMN scanned, DROP COLUMN total; ALTER TABLE token DROP COLUMN name,
-         DROP COLUMN access, DROP COLUMN hash, DROP COLUMN last_used_at; UPDATE hookwright_version SET version = 1",
+         DROP COLUMN access, DROP COLUMN hash, DROP COLUMN last_used_at;
+         DROP TABLE traffic, rollup, rollup_app, rollup_type, counted, rolled_up;
+         DROP INDEX endpoint_failing; UPDATE hookwright_version SET version = 1",
     );
     let store = database.open(2).await;
     let found = store.load_application(app.org, &Ref::Id(app.id)).await.expect("loads");

@@ -39,7 +39,7 @@ async fn application(
     let app = match (&question.app, &caller.scope) {
         (Some(app), _) => app.clone(),
         (None, Scope::Application { app, .. }) => Ref::Id(*app),
-        (None, Scope::Organization) => return Ok(None),
+        (None, Scope::Organization(_)) => return Ok(None),
     };
     Ok(Some(state.app(caller, &app, Capability::ViewBase).await?.application.id))
 }
