@@ -4,14 +4,18 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use domain::{analytics::Rollup, clock::Timestamp};
+use domain::{
+    analytics::{Rollup, Unit},
+    clock::Timestamp,
+};
 use store::deliveries::NO_EPOCH;
 
 use super::{
     Counting,
     gather::{Counts, Key, Mark, Owned},
-    marks, recount,
+    marks,
     rows::{self as stored, Mode},
+    takeover,
 };
 use crate::{
     Shared,
@@ -39,7 +43,7 @@ impl Shared {
         let _one = counting.flushing.lock().await;
         counting.gather.own(owned);
         // What fails there does not keep the other shards from being written.
-        let recounted = recount::take_over(self).await;
+        let recounted = takeover::take_over(self).await;
         self.write_gathered().await?;
         recounted
     }
@@ -116,7 +120,7 @@ pub(super) async fn write_minutes(
     mode: Mode,
 ) -> Result<()> {
     let Some(oldest) = counts.keys().map(|key| key.at).min() else { return Ok(()) };
-    let unit = domain::analytics::Unit::Minute;
+    let unit = Unit::Minute;
     stored::lock_slot(tx, counting.slot).await?;
     let sums = stored::write_details(tx, unit, counts, mode).await?;
     sums.write(tx, (unit, counting.slot), Mode::Add).await?;

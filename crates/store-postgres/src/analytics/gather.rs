@@ -3,7 +3,7 @@
 //! one are its next owner's to find, in the attempts themselves.
 //!
 //! A shard that is new to this node, or of which something may be missing (a commit whose answer was lost,
-//! more than there is room for), is recounted first: see [`recount`](super::recount). Until then what is
+//! more than there is room for), is recounted first: see [`takeover`](super::takeover). Until then what is
 //! counted of it waits here.
 
 use std::{

@@ -1,6 +1,7 @@
 //! Counts by time. Messages are counted by the transaction that stores them (`traffic.rs`). Attempts are
 //! counted in memory by the owner of their endpoint's shard (`gather.rs`) and written every few seconds
-//! (`flush.rs`); what an owner did not write its next one finds in the attempts (`recount.rs`). One node
+//! (`flush.rs`); what an owner did not write its next one finds in the attempts (`takeover.rs`, by
+//! `recount.rs`). One node
 //! rolls up what has ended (`roll.rs`).
 
 mod flush;
@@ -11,6 +12,7 @@ mod recount;
 mod retention;
 mod roll;
 mod rows;
+mod takeover;
 mod traffic;
 
 use async_trait::async_trait;

@@ -1,16 +1,14 @@
-//! The truth about minutes, from messages and attempts; and how the attempts of a shard are brought back
-//! to it by its next owner.
+//! The truth about minutes, from messages and attempts.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     time::Duration,
 };
 
 use domain::{
     analytics::{CountedAttempt, Rollup, Unit},
     clock::Timestamp,
-    id::{ApplicationId, AttemptId, EndpointId, MessageId, OrganizationId},
-    shard::Shard,
+    id::{AttemptId, EndpointId, MessageId},
 };
 use store::{
     analytics::{RollupRow, Span},
@@ -18,14 +16,10 @@ use store::{
     history::Tenant,
 };
 
-use super::{
-    flush::{not_owned, write_minutes},
-    gather::{Key, Owned},
-    rows::{self as stored, Mode},
-};
+use super::{gather::Key, rows as stored};
 use crate::{
     Shared,
-    conn::{Conn, Params, Tx},
+    conn::{Conn, Params},
     error::{Error, Result},
     rows,
 };
@@ -33,19 +27,17 @@ use crate::{
 /// Longer than any attempt: one that began before a minute may have ended in it.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(15 * 60);
 /// Endpoints of one statement, and how many attempts of each it reads.
-const ENDPOINTS: usize = 100;
+pub(super) const ENDPOINTS: usize = 100;
 const ATTEMPTS: usize = 500;
 /// Endpoints that are listed at a time, and messages that are read.
-const PAGE: usize = 1_000;
-/// Rows after which what was counted is written.
-const WRITE_ROWS: usize = 2_000;
+pub(super) const PAGE: usize = 1_000;
 
-type Counted = BTreeMap<Key, Rollup>;
+pub(super) type Counted = BTreeMap<Key, Rollup>;
 
 /// An endpoint of which attempts are read.
-struct Walk {
+pub(super) struct Walk {
     tenant: Tenant,
-    endpoint: EndpointId,
+    pub(super) endpoint: EndpointId,
     /// Those that ended before are left out.
     since: Timestamp,
     /// The last one that was read.
@@ -53,7 +45,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(tenant: Tenant, endpoint: EndpointId, since: Timestamp) -> Self {
+    pub(super) fn new(tenant: Tenant, endpoint: EndpointId, since: Timestamp) -> Self {
         let behind = *AttemptId::floor(since.minus(LONGEST_ATTEMPT)).raw();
         Self { tenant, endpoint, since, behind }
     }
@@ -80,7 +72,7 @@ fn attempts_sql() -> String {
 
 /// Counts a page of the attempts that ended before `until`, and takes those endpoints off the list of
 /// which there are no more.
-async fn attempts(
+pub(super) async fn attempts(
     conn: &Conn,
     walks: &mut VecDeque<Walk>,
     until: Timestamp,
@@ -121,93 +113,6 @@ async fn attempts(
     let more = page.into_iter().zip(read).filter(|(_, read)| *read == ATTEMPTS);
     walks.extend(more.map(|(walk, _)| walk));
     Ok(())
-}
-
-/// Endpoints behind one, deleted or not, in the order of their keys.
-async fn endpoints(conn: &Conn, after: &[Vec<u8>; 3]) -> Result<Vec<(Tenant, EndpointId)>> {
-    let sql = "/* recount */ SELECT org, app, endpoint FROM endpoint
-               WHERE (org, app, endpoint) > ($1, $2, $3) ORDER BY org, app, endpoint LIMIT $4";
-    let params: Params<'_> = &[&after[0], &after[1], &after[2], &(PAGE as i64)];
-    let found = conn.query(sql, params).await?;
-    let endpoint = |row: &tokio_postgres::Row| {
-        let (org, app): (OrganizationId, ApplicationId) = (rows::id(row, 0)?, rows::id(row, 1)?);
-        Ok((Tenant { org, app }, rows::id(row, 2)?))
-    };
-    found.iter().map(endpoint).collect()
-}
-
-/// Recounts the shards that wait for it. What this node counts of them meanwhile is not in it: what is
-/// committed before the snapshot is, and nothing else.
-pub(super) async fn take_over(shared: &Shared) -> Result<()> {
-    let gather = &shared.counting.gather;
-    let shards = gather.to_recount();
-    if shards.is_empty() {
-        return Ok(());
-    }
-    let (snapshot, marks) = {
-        let _writing = gather.writing.lock().await;
-        let snapshot = shared.snapshot().await?;
-        let marks = marks(&snapshot).await?;
-        gather.forget_counts(&shards);
-        (snapshot, marks)
-    };
-    let wanted: HashMap<Shard, Owned> = shards.iter().map(|(key, _)| (key.0, *key)).collect();
-    let mut after: [Vec<u8>; 3] = Default::default();
-    let (mut walks, mut counted, mut more) = (VecDeque::new(), Counted::new(), true);
-    while more || !walks.is_empty() {
-        if walks.len() < ENDPOINTS && more {
-            let page = endpoints(&snapshot, &after).await?;
-            more = page.len() == PAGE;
-            for (tenant, endpoint) in page {
-                after = [&tenant.org.raw()[..], &tenant.app.raw()[..], &endpoint.raw()[..]]
-                    .map(<[u8]>::to_vec);
-                let shard = Shard::of(&tenant.org, &tenant.app, &endpoint);
-                let since = marks.get(&shard).filter(|_| wanted.contains_key(&shard));
-                walks.extend(since.map(|since| Walk::new(tenant, endpoint, *since)));
-            }
-            continue;
-        }
-        attempts(&snapshot, &mut walks, Timestamp::MAX, &mut counted).await?;
-        // A key is whole when its endpoint has no more.
-        if counted.len() >= WRITE_ROWS {
-            let open: Vec<EndpointId> = walks.iter().map(|walk| walk.endpoint).collect();
-            let whole = |key: &Key| key.endpoint.is_some_and(|endpoint| !open.contains(&endpoint));
-            let (write, keep) = counted.into_iter().partition(|(key, _)| whole(key));
-            counted = keep;
-            if !put(shared, &write, &wanted).await? {
-                return Ok(());
-            }
-        }
-    }
-    snapshot.rollback().await?;
-    if put(shared, &counted, &wanted).await? {
-        gather.recounted(&shards, &marks);
-    }
-    Ok(())
-}
-
-async fn marks(conn: &Conn) -> Result<HashMap<Shard, Timestamp>> {
-    let found = conn.query("/* recount */ SELECT shard, up_to FROM counted", &[]).await?;
-    let mark = |row: &tokio_postgres::Row| {
-        Ok((Shard(rows::narrow(rows::get::<i16>(row, 0)?)?), rows::time(row, 1)?))
-    };
-    found.iter().map(mark).collect()
-}
-
-/// Writes what was found in the place of what is there. False, and nothing is written, if some of these
-/// shards are another node's by now: the rest begins anew.
-async fn put(shared: &Shared, counted: &Counted, shards: &HashMap<Shard, Owned>) -> Result<bool> {
-    let counting = &shared.counting;
-    let tx = Tx::begin(shared.conn(&counting.pool).await?).await?;
-    write_minutes(&tx, counting, counted, Mode::Put).await?;
-    let lost = not_owned(&tx, &shared.node, shards.values().copied()).await?;
-    if lost.is_empty() {
-        tx.commit().await?;
-        return Ok(true);
-    }
-    counting.gather.drop_shards(&lost);
-    tx.rollback().await?;
-    Ok(false)
 }
 
 /// Counts an application's messages of a span of time.
