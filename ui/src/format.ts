@@ -68,7 +68,7 @@ const REASONS: Record<number, string> = {
   429: "it asks for fewer requests; the wait before the next try is longer",
   500: "it failed while it handled the request",
   502: "a proxy before it got no valid answer from it",
-  503: "it is overloaded or down; the wait before the next try is longer",
+  503: "it is overloaded or down",
   504: "a proxy before it waited too long for it",
 };
 

@@ -65,7 +65,7 @@ function Form({ action, onClose, from, save }: Omit<Props, "title" | "opened">) 
         <TextInput name="description" label="Description" defaultValue={from?.description} error={errors.description} />
         <TagsInput
           label="Event types"
-          description="Only these are sent here; all, if none is chosen. A group such as invoice takes all of its types."
+          description="Only these are sent here; all, if none is chosen."
           placeholder={eventTypes.length ? undefined : "All event types"}
           data={catalogue.data?.data.map((type) => type.name) ?? []}
           value={eventTypes}

@@ -42,19 +42,17 @@ export function Application() {
       title={operator ? visible(app?.name ?? "…") : "Endpoints"}
       {...(operator && { trail: [<TextLink key="apps" to="/app">Applications</TextLink>] })}
       description={operator ? <Id id={appId} /> : "Where your events are sent."}
-      actions={
+      actions={operator && (
         <>
           <ButtonLink to="/app/$appId/msg" params={{ appId }} variant="default" size="xs" leftSection={<IconListDetails size={15} />}>Messages</ButtonLink>
           <ButtonLink to="/app/$appId/activity" params={{ appId }} variant="default" size="xs" leftSection={<IconActivity size={15} />}>Activity</ButtonLink>
-          {operator && app && <EditApplication app={app} />}
-          {operator && <PortalLink appId={appId} />}
-          {operator && (
-            <Confirm action="Delete" title="Delete this application?" danger run={remove} icon={<IconTrash size={15} />}>
-              Its endpoints go with it, and what is pending for them is never sent. This cannot be undone.
-            </Confirm>
-          )}
+          {app && <EditApplication app={app} />}
+          <PortalLink appId={appId} />
+          <Confirm action="Delete" title="Delete this application?" danger run={remove} icon={<IconTrash size={15} />}>
+            Its endpoints go with it, and what is pending for them is never sent. This cannot be undone.
+          </Confirm>
         </>
-      }
+      )}
     >
       {operator && <div className="hw-figures"><TrafficFigures of={{ appId }} range="24h" /></div>}
       <Endpoints appId={appId} />
@@ -87,7 +85,7 @@ function Endpoints({ appId }: { appId: string }) {
     { header: "Created", cell: (endpoint) => <Time at={endpoint.createdAt} ago />, align: "right", wide: true },
   ];
   return (
-    <Section title="Endpoints" flush actions={<Create appId={appId} />}>
+    <Section title={useOperator() ? "Endpoints" : "All endpoints"} flush actions={<Create appId={appId} />}>
       <PagedTable
         label="Endpoints"
         query={query}

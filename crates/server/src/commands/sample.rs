@@ -11,12 +11,17 @@ use crate::client::Client;
 /// Between two messages.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Customers, with the endpoints that each has: what the built-in inbox does there, and what is said of it.
-const CUSTOMERS: [(&str, &str, &[(&str, &str)]); 3] = [
-    ("globex", "Globex Corporation", &[("ok", "Billing"), ("slow", "Data warehouse")]),
-    ("initech", "Initech", &[("flaky", "Order service")]),
-    ("umbrella", "Umbrella Health", &[("ok", "Patient portal"), ("down", "Legacy CRM")]),
+/// Each endpoint: whose it is (uid and name), what the built-in inbox does there, and what is said of it.
+const ENDPOINTS: [[&str; 4]; 5] = [
+    ["globex", "Globex Corporation", "ok", "Billing"],
+    ["globex", "Globex Corporation", "slow", "Data warehouse"],
+    ["initech", "Initech", "flaky", "Order service"],
+    ["umbrella", "Umbrella Health", "ok", "Patient portal"],
+    ["umbrella", "Umbrella Health", "down", "Legacy CRM"],
 ];
+
+/// Who gets messages, in turn.
+const TURNS: [&str; 6] = ["globex", "initech", "globex", "umbrella", "globex", "initech"];
 
 /// Event types, with what they mean and an example.
 fn event_types() -> [(&'static str, &'static str, Value); 4] {
@@ -42,24 +47,20 @@ pub async fn run(client: Client, inbox: SocketAddr) -> anyhow::Result<()> {
         let body = json!({ "description": description, "schemas": schema, "groupName": group });
         client.must(Method::PUT, &format!("/api/v1/event-type/{name}"), body).await?;
     }
-    for (uid, name, endpoints) in CUSTOMERS {
+    for [uid, name, does, description] in ENDPOINTS {
         let app = json!({ "name": name, "uid": uid });
         client.must(Method::POST, "/api/v1/app?get_if_exists=true", app).await?;
-        for (does, description) in endpoints {
-            let endpoint = json!({
-                "url": format!("http://{inbox}/sample/{does}"),
-                "uid": does,
-                "description": description,
-                "retrySchedule": ["5s", "10s", "30s"],
-            });
-            client
-                .must(Method::PUT, &format!("/api/v1/app/{uid}/endpoint/{does}"), endpoint)
-                .await?;
-        }
+        let endpoint = json!({
+            "url": format!("http://{inbox}/sample/{does}"),
+            "uid": does,
+            "description": description,
+            "retrySchedule": ["5s", "10s", "30s"],
+        });
+        client.must(Method::PUT, &format!("/api/v1/app/{uid}/endpoint/{does}"), endpoint).await?;
     }
     for n in 0_usize.. {
-        let (uid, ..) = CUSTOMERS[[0, 1, 0, 2, 0, 1][n % 6]];
-        let (name, _, payload) = &event_types[n % 4];
+        let uid = TURNS[n % TURNS.len()];
+        let (name, _, payload) = &event_types[n % event_types.len()];
         let message = json!({ "eventType": name, "payload": payload, "tags": ["sample"] });
         client.must(Method::POST, &format!("/api/v1/app/{uid}/msg"), message).await?;
         tokio::time::sleep(PAUSE).await;

@@ -66,7 +66,7 @@ function Start({ appId, endpointId, onStarted, onClose }: Props & { onClose: () 
   };
   return (
     <Stack>
-      <Radio.Group label="What" value={kind} onChange={(value) => setKind(value as Kind)}>
+      <Radio.Group label="Which messages" value={kind} onChange={(value) => setKind(value as Kind)}>
         <Stack gap="xs" mt="xs">
           {Object.entries(KINDS).map(([value, [label, description]]) => <Radio key={value} value={value} label={label} description={description} />)}
         </Stack>

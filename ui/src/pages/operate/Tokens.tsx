@@ -53,7 +53,7 @@ export function Tokens() {
             ),
           },
         ]}
-        empty={<EmptyState title="No tokens on record" icon={<IconKey size={22} />}>Tokens that were made by `hookwright token` are not kept here.</EmptyState>}
+        empty={<EmptyState title="No tokens on record" icon={<IconKey size={22} />}>Tokens that the command <code>hookwright token</code> made are not listed.</EmptyState>}
       />
     </Section>
   );
