@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use axum::{body::Body, extract::Request, response::Response};
-use console::Console;
+use hookwright_console::Console;
 use http::StatusCode;
 use http_body_util::BodyExt;
 
