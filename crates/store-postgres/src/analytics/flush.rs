@@ -12,7 +12,7 @@ use store::deliveries::NO_EPOCH;
 
 use super::{
     Counting,
-    gather::{Counts, Key, Mark, Owned},
+    gather::{Counts, Gather, Key, Mark, Owned},
     marks,
     rows::{self as stored, Mode},
     takeover,
@@ -36,6 +36,25 @@ enum Outcome {
     NotOwned(Vec<Owned>),
 }
 
+/// What is being written. Dropped before it is known what became of it, it is recounted.
+struct Taken<'a> {
+    gather: &'a Gather,
+    counts: Vec<(Owned, Counts)>,
+}
+
+impl Taken<'_> {
+    /// It is known.
+    fn into_counts(mut self) -> Vec<(Owned, Counts)> {
+        std::mem::take(&mut self.counts)
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.gather.recount_later(self.counts.iter().map(|(key, _)| *key));
+    }
+}
+
 impl Shared {
     /// One at a time: counts of an endpoint have one writer.
     pub(super) async fn flush_rollups(&self, owned: &[Owned]) -> Result<()> {
@@ -53,26 +72,29 @@ impl Shared {
         let mut tries = 0;
         loop {
             tries += 1;
-            let taken = gather.take();
-            if taken.is_empty() && gather.rising(self.ports.clock.now()).is_empty() {
+            let taken = Taken { gather, counts: gather.take() };
+            if taken.counts.is_empty() && gather.rising(self.ports.clock.now()).is_empty() {
                 return Ok(());
             }
-            let failed = match self.write_taken(&taken).await {
-                Ok(Outcome::Written) => return Ok(()),
+            let failed = match self.write_taken(&taken.counts).await {
+                Ok(Outcome::Written) => {
+                    taken.into_counts();
+                    return Ok(());
+                }
                 Ok(Outcome::NotOwned(lost)) => {
                     let lost_shards: HashSet<&Owned> = lost.iter().collect();
-                    let kept = taken.into_iter().filter(|(key, _)| !lost_shards.contains(key));
+                    let kept = taken
+                        .into_counts()
+                        .into_iter()
+                        .filter(|(key, _)| !lost_shards.contains(key));
                     gather.put_back(kept.collect());
                     gather.drop_shards(&lost);
                     None
                 }
-                Err(failed) if failed.committing => {
-                    // It may have been done all the same.
-                    gather.recount_later(taken.iter().map(|(key, _)| *key));
-                    Some(failed.error)
-                }
+                // It may have been done all the same: it is dropped.
+                Err(failed) if failed.committing => Some(failed.error),
                 Err(failed) => {
-                    gather.put_back(taken);
+                    gather.put_back(taken.into_counts());
                     Some(failed.error)
                 }
             };
