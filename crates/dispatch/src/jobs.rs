@@ -24,6 +24,10 @@ use crate::engine::Engine;
 
 /// Tasks looked at a time.
 const TASKS: usize = 16;
+/// Messages sent again at a time: few, so that what is fresh finds a gap between them.
+const SENT: u16 = 50;
+/// How long to wait for each of them, so that live traffic has most of the machine: 1,000 a second.
+const PACE: Duration = Duration::from_millis(1);
 /// Deliveries cancelled at a time.
 const STEP: usize = 200;
 /// Lanes looked through at a time.
@@ -45,11 +49,15 @@ impl Engine {
             let wait = match self.parts.store.running_tasks(&owned, TASKS).await {
                 Ok(tasks) if tasks.is_empty() => POLL,
                 Ok(tasks) => {
-                    let mut stepped = false;
+                    let (mut stepped, mut sent) = (false, 0);
                     for task in tasks {
                         let id = task.id;
                         match self.step_task(task).await {
-                            Ok(made) => stepped |= made,
+                            Ok(Some(made)) => {
+                                stepped = true;
+                                sent += made;
+                            }
+                            Ok(None) => {}
                             Err(error) => {
                                 if outage::may_log(self.wall()) {
                                     tracing::warn!(%error, task = %id, "a task's step failed; it goes on");
@@ -57,9 +65,16 @@ impl Engine {
                             }
                         }
                     }
-                    if stepped {
+                    if stepped && sent == 0 {
                         rest = REST.0;
                         continue;
+                    }
+                    if stepped {
+                        rest = REST.0;
+                        tokio::select! {
+                            () = sleep(PACE * sent) => continue,
+                            _ = stopping.wait_for(|stop| *stop) => return,
+                        }
                     }
                     let rested = rest;
                     rest = (2 * rest).min(REST.1);
@@ -80,16 +95,17 @@ impl Engine {
         }
     }
 
-    /// One step; whether there was one to make now.
-    async fn step_task(self: &Arc<Self>, mut task: Task) -> Result<bool, StoreError> {
+    /// One step, if there is one to make now; how many messages it sent.
+    async fn step_task(self: &Arc<Self>, mut task: Task) -> Result<Option<u32>, StoreError> {
+        let mut sent = 0;
         match task.kind {
             TaskKind::Recover { app, endpoint, .. }
             | TaskKind::Replay { app, endpoint, .. }
             | TaskKind::BulkReplay { app, endpoint, .. } => {
                 if self.tell(|core, now| core.is_busy(endpoint, now)) {
-                    return Ok(false);
+                    return Ok(None);
                 }
-                self.send_again(&mut task, app, endpoint).await?;
+                sent = self.send_again(&mut task, app, endpoint).await?;
             }
             TaskKind::CancelDeliveries { app, endpoint } => {
                 task.done += self.cancel_all(task.org, app, endpoint).await?;
@@ -98,24 +114,24 @@ impl Engine {
         }
         task.updated_at = self.wall();
         self.parts.store.update_task(task).await?;
-        Ok(true)
+        Ok(Some(sent))
     }
 
-    /// One step of a task that sends: a page of messages, each sent once.
+    /// One step of a task that sends: a page of messages, each sent once; how many.
     async fn send_again(
         self: &Arc<Self>,
         task: &mut Task,
         app: ApplicationId,
         endpoint: EndpointId,
-    ) -> Result<(), StoreError> {
+    ) -> Result<u32, StoreError> {
         let application = self.parts.catalogues.application(task.org, &Ref::Id(app)).await?;
         let prepared = application.and_then(|a| a.endpoint(endpoint).cloned());
         let Some(prepared) = prepared else {
             task.status = TaskStatus::Failed;
-            return Ok(());
+            return Ok(0);
         };
         let (store, endpoint, now) = (&self.parts.store, &prepared.endpoint, self.wall());
-        let found = replay::page(&**store, &task.kind, endpoint, task.cursor, now).await?;
+        let found = replay::page(&**store, &task.kind, endpoint, task.cursor, SENT, now).await?;
         let deliveries: Vec<_> = found
             .messages
             .iter()
@@ -127,7 +143,8 @@ impl Engine {
                 delivery
             })
             .collect();
-        task.done += deliveries.len() as u64;
+        let sent = deliveries.len() as u32;
+        task.done += u64::from(sent);
         task.scanned += found.scanned;
         if let Some(first) = deliveries.first() {
             let lane = LaneKey::of(first);
@@ -138,7 +155,7 @@ impl Engine {
         if found.next.is_none() {
             task.status = TaskStatus::Finished;
         }
-        Ok(())
+        Ok(sent)
     }
 
     /// Cancels what is pending for one endpoint, or for all of an application.

@@ -9,7 +9,7 @@ use domain::{
     filter,
     id::{AttemptId, MessageId},
     message::Message,
-    page::{Cursor, Order, Page, PageRequest},
+    page::{Cursor, MAX_PAGE, Order, Page, PageRequest},
     task::{ReplayFilter, TaskKind},
 };
 
@@ -18,8 +18,6 @@ use crate::{
     history::{DeliveryRecord, MessageFilter, Tenant},
 };
 
-/// Messages looked at a time.
-const PAGE: u16 = 200;
 /// Most messages that are looked at to count them.
 pub const MOST_COUNTED: u64 = 100_000;
 /// Longest that counting may take; what was counted by then is the answer.
@@ -36,20 +34,21 @@ pub struct Found {
     pub next: Option<[u8; 20]>,
 }
 
-/// The next page of what a task sends to its endpoint, from behind `after` on. Messages whose time is
-/// over are left out. A page may be empty and not the last one.
+/// The next page of what a task sends to its endpoint, from behind `after` on: at most `limit` messages
+/// (1..=[`MAX_PAGE`]). Messages whose time is over are left out. A page may be empty and not the last one.
 pub async fn page(
     store: &dyn Store,
     kind: &TaskKind,
     endpoint: &Endpoint,
     after: Option<[u8; 20]>,
+    limit: u16,
     now: Timestamp,
 ) -> Result<Found> {
     let tenant = Tenant { org: endpoint.org, app: endpoint.app };
     let mut found = match kind {
         TaskKind::Recover { since, until, .. } => {
             let (range, after) = ((*since, *until), after.map(AttemptId::from_raw));
-            let limit = usize::from(PAGE);
+            let limit = usize::from(limit);
             let failed = store.failed_messages(tenant, endpoint.id, range, after, limit).await?;
             let (ids, next) = failed;
             let scanned = ids.len() as u64;
@@ -58,7 +57,7 @@ pub async fn page(
         }
         TaskKind::Replay { since, until, .. } => {
             let range = between(*since, *until);
-            let page = store.messages(tenant, range, request(after), false).await?;
+            let page = store.messages(tenant, range, request(after, limit), false).await?;
             let next = next(&page, |message| message.id);
             let mut messages = page.items;
             let scanned = messages.len() as u64;
@@ -76,7 +75,7 @@ pub async fn page(
                 ..between(*since, *until)
             };
             let statuses = only.status.into_iter().collect();
-            let page = request(after);
+            let page = request(after, limit);
             let id = endpoint.id;
             let page = store.endpoint_messages(tenant, id, labels, statuses, page, false).await?;
             let next = next(&page, |found| found.message.id);
@@ -104,9 +103,9 @@ fn between(since: Timestamp, until: Timestamp) -> MessageFilter {
     MessageFilter { after: Some(after), before: Some(step(until)), ..MessageFilter::default() }
 }
 
-fn request(after: Option<[u8; 20]>) -> PageRequest<MessageId> {
+fn request(after: Option<[u8; 20]>, limit: u16) -> PageRequest<MessageId> {
     let cursor = after.map(|id| Cursor::After(MessageId::from_raw(id)));
-    PageRequest { limit: PAGE, order: Order::Ascending, cursor }
+    PageRequest { limit, order: Order::Ascending, cursor }
 }
 
 /// Where the page behind this one begins.
@@ -156,7 +155,7 @@ pub async fn count(
     let deadline = clock.monotonic() + MOST_COUNTING;
     let (mut count, mut scanned, mut after) = (Count::default(), 0, None);
     loop {
-        let found = page(store, kind, endpoint, after, clock.now()).await?;
+        let found = page(store, kind, endpoint, after, MAX_PAGE, clock.now()).await?;
         count.messages += found.messages.len() as u64;
         scanned += found.scanned;
         if found.next.is_none() {

@@ -65,7 +65,7 @@ async fn found(
 ) -> (Vec<MessageId>, u64) {
     let (mut ids, mut scanned, mut after) = (Vec::new(), 0, None);
     loop {
-        let page = replay::page(store, kind, endpoint, after, now).await.expect("a page");
+        let page = replay::page(store, kind, endpoint, after, 200, now).await.expect("a page");
         ids.extend(page.messages.iter().map(|message| message.id));
         scanned += page.scanned;
         after = page.next;
@@ -171,7 +171,7 @@ pub async fn are_counted_within_bounds(store: &dyn Store) {
     let endpoint = f.new_endpoint(&app, at(500));
     f.create_endpoint(&endpoint).await;
     let kind = missing(&endpoint, at(0), at(900));
-    for (step, messages, capped) in [(0, 450, false), (2, 400, true)] {
+    for (step, messages, capped) in [(0, 450, false), (4, 250, true)] {
         let clock = Hurrying::by(Duration::from_secs(step));
         let count = replay::count(store, &clock, &kind, &endpoint).await;
         assert_eq!(count, Ok(Count { messages, capped }), "{step}");
