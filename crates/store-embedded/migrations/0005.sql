@@ -48,14 +48,17 @@ CREATE TABLE rollup_type (
 ) WITHOUT ROWID;
 
 -- How far counting has come. Minutes from `counted` on are counted anew at the next start: what was in
--- memory may be missing in them. Quarters and days before theirs are complete.
+-- memory may be missing in them. Quarters and days before theirs are complete; of the units from the last two
+-- marks on all parts are there.
 CREATE TABLE rolled_up (
     id INTEGER PRIMARY KEY CHECK (id = 0),
     counted INTEGER NOT NULL,
     quarters INTEGER NOT NULL,
-    days INTEGER NOT NULL
+    days INTEGER NOT NULL,
+    minutes_kept INTEGER NOT NULL,
+    quarters_kept INTEGER NOT NULL
 );
-INSERT INTO rolled_up VALUES (0, 0, 0, 0);
+INSERT INTO rolled_up VALUES (0, 0, 0, 0, 0, 0);
 
 -- Endpoints that only fail are few.
 CREATE INDEX endpoint_failing ON endpoint (first_failure_at)

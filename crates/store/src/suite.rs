@@ -91,6 +91,7 @@ macro_rules! __suite_list {
                 are_what_a_recount_gives,
                 are_rolled_up,
                 are_kept_for_their_time,
+                stay_when_their_parts_are_gone,
                 count_what_sources_do_not_accept,
                 of_two_tenants_never_meet,
                 find_failing_endpoints,

@@ -56,29 +56,47 @@ pub(crate) struct Marks {
     pub(crate) quarters: Timestamp,
     /// Days before this one are complete.
     pub(crate) days: Timestamp,
+    /// From this quarter on its minutes are all there: it can be made anew of them.
+    pub(crate) minutes_kept: Timestamp,
+    /// From this day on its quarters are all there.
+    pub(crate) quarters_kept: Timestamp,
 }
 
 impl Marks {
     pub(crate) fn load(conn: &Connection) -> Result<Self> {
-        let sql = "/* rollup */ SELECT counted, quarters, days FROM rolled_up";
+        let sql = "/* rollup */ SELECT counted, quarters, days, minutes_kept, quarters_kept
+                   FROM rolled_up";
         let time =
             |row: &rusqlite::Row<'_>, column| row.get::<_, i64>(column).map(Timestamp::from_micros);
         Ok(conn.prepare_cached(sql)?.query_row([], |row| {
-            Ok(Self { counted: time(row, 0)?, quarters: time(row, 1)?, days: time(row, 2)? })
+            Ok(Self {
+                counted: time(row, 0)?,
+                quarters: time(row, 1)?,
+                days: time(row, 2)?,
+                minutes_kept: time(row, 3)?,
+                quarters_kept: time(row, 4)?,
+            })
         })?)
     }
 
     pub(crate) fn store(&self, conn: &Connection) -> Result<()> {
-        let sql = "/* rollup */ UPDATE rolled_up SET counted = ?1, quarters = ?2, days = ?3";
-        let marks = [self.counted, self.quarters, self.days].map(Timestamp::as_micros);
+        let sql = "/* rollup */ UPDATE rolled_up SET counted = ?1, quarters = ?2, days = ?3,
+                   minutes_kept = ?4, quarters_kept = ?5";
+        let marks = [self.counted, self.quarters, self.days, self.minutes_kept, self.quarters_kept]
+            .map(Timestamp::as_micros);
         conn.prepare_cached(sql)?.execute(marks)?;
         Ok(())
     }
 
-    /// Something was counted in a minute: what is made of it is not complete any more.
+    /// Something was counted in a minute: what is made of it is not complete any more. What is too old to be
+    /// made anew stays as it is.
     pub(super) fn lower(&mut self, minute: Timestamp) {
-        self.quarters = self.quarters.min(Unit::Quarter.floor(minute));
-        self.days = self.days.min(Unit::Day.floor(minute));
+        if minute >= self.minutes_kept {
+            self.quarters = self.quarters.min(Unit::Quarter.floor(minute));
+        }
+        if minute >= self.minutes_kept.max(self.quarters_kept) {
+            self.days = self.days.min(Unit::Day.floor(minute));
+        }
     }
 }
 

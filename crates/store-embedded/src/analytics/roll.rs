@@ -175,13 +175,15 @@ fn types(tx: &Tx<'_>, unit: Unit, at: Timestamp) -> Result<()> {
 }
 
 /// A step of retention; whether there is more. What is not rolled up yet stays.
-fn sweep(tx: &Tx<'_>, roller: &mut Roller, limits: RollupLimits) -> Result<bool> {
-    let marks = tx.gather.marks;
-    let ends = [
-        (Unit::Minute, limits.minutes_before.min(marks.quarters)),
-        (Unit::Quarter, limits.quarters_before.min(marks.days)),
-        (Unit::Day, limits.days_before),
-    ];
+fn sweep(tx: &mut Tx<'_>, roller: &mut Roller, limits: RollupLimits) -> Result<bool> {
+    let marks = &mut tx.gather.marks;
+    // Whole quarters and days: what is made anew of its parts has all of them.
+    let minutes = Unit::Quarter.floor(limits.minutes_before.min(marks.quarters));
+    let quarters = Unit::Day.floor(limits.quarters_before.min(marks.days));
+    marks.minutes_kept = marks.minutes_kept.max(minutes);
+    marks.quarters_kept = marks.quarters_kept.max(quarters);
+    let ends =
+        [(Unit::Minute, minutes), (Unit::Quarter, quarters), (Unit::Day, limits.days_before)];
     let mut apps = tx.conn.prepare_cached(
         "/* roll_up */ SELECT no FROM application WHERE no > ?1 ORDER BY no LIMIT ?2",
     )?;

@@ -227,6 +227,26 @@ pub async fn are_kept_for_their_time(store: &dyn Store) {
     assert_eq!(f.rollups(Of::Applications, span(Unit::Day, at(0), 1)).await, []);
 }
 
+/// What comes when the minutes of its quarter are gone takes nothing away from the quarter.
+pub async fn stay_when_their_parts_are_gone(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let app = f.application().await;
+    f.traffic(&app).await;
+    f.flush().await;
+    let now = at(3 * 86_400);
+    let gone = at(2 * 86_400);
+    let limits =
+        RollupLimits { minutes_before: gone, quarters_before: gone, ..keep_everything(now) };
+    let roll_up = async || while store.roll_up(limits).await.expect("roll_up") {};
+    roll_up().await;
+    f.send(&app, &[], at(5)).await;
+    f.flush().await;
+    roll_up().await;
+    let counts = store.application_counts(f.org, span(Unit::Day, at(0), 1)).await;
+    let counts = counts.expect("application_counts")[0].1;
+    assert!(counts.messages >= 2 && counts.attempts == 3, "{counts:?}");
+}
+
 /// Duplicates and refusals are counted by their reason.
 pub async fn count_what_sources_do_not_accept(store: &dyn Store) {
     let f = Fixture::new(store);
