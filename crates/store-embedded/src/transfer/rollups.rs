@@ -56,7 +56,7 @@ pub(super) fn rollups(conn: &Connection, after: &Key, limits: Limits) -> Result<
         Ok((place, Some(Record::Rollup(moved))))
     })?;
     if batch.next.is_none() {
-        let Marks { counted, quarters, days } = Marks::load(conn)?;
+        let Marks { counted, quarters, days, .. } = Marks::load(conn)?;
         batch.records.push(Record::Counted(MovedMarks { counted, quarters, days }));
     }
     Ok(batch)
@@ -79,8 +79,10 @@ pub(super) fn write_rollup(tx: &mut Tx<'_>, moved: &MovedRollup) -> Result<()> {
     analytics::put_with_sums(tx.conn, moved.unit, &key, &moved.rollup)
 }
 
-/// They are stored with the transaction.
+/// They are stored with the transaction. Of quarters and days that were complete nothing is made again: not
+/// all that they are made of may have been kept.
 pub(super) fn write_marks(tx: &mut Tx<'_>, moved: MovedMarks) {
     let MovedMarks { counted, quarters, days } = moved;
-    tx.gather.marks = Marks { counted, quarters, days };
+    let (minutes_kept, quarters_kept) = (quarters, days);
+    tx.gather.marks = Marks { counted, quarters, days, minutes_kept, quarters_kept };
 }
