@@ -61,7 +61,7 @@ fn prepare() -> Result<()> {
 
 /// Starts `dev` with its data in `dir`; the link to its console.
 fn dev(dir: &Path) -> Result<(Child, String)> {
-    let mut command = Command::new(shell::built("hookwright"));
+    let mut command = server::binary();
     command.args(["dev", "--listen", &server::free_address()?.to_string()]);
     command.args(["--metrics-listen", "none", "--data-dir"]).arg(dir);
     let mut child = command.stdout(Stdio::piped()).spawn().context("`dev` could not be started")?;

@@ -33,6 +33,17 @@ pub fn build() -> Result<()> {
     shell::run(build.args(packages))
 }
 
+/// The binary. Settings in the environment of this process are not for it.
+pub fn binary() -> Command {
+    let mut command = Command::new(shell::built("hookwright"));
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"HOOKWRIGHT_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// One configuration, and the process that serves with it, if any.
 pub struct Server {
     /// How it is called.
@@ -96,15 +107,8 @@ impl Server {
         self.dir.join("data")
     }
 
-    /// Its configuration is its file alone: settings in the environment of this process are not for
-    /// it.
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(shell::built("hookwright"));
-        for (name, _) in std::env::vars_os() {
-            if name.as_encoded_bytes().starts_with(b"HOOKWRIGHT_") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = binary();
         command.arg(name).arg("--config").arg(self.dir.join("hookwright.toml"));
         command
     }

@@ -39,8 +39,8 @@ async fn body(response: Response) -> Vec<u8> {
 /// A script of the page; none if the stub was built.
 async fn script() -> Option<String> {
     let page = String::from_utf8(body(get("/console")).await).expect("text");
-    let start = page.find("/assets/")?;
-    page[start..].split('"').next().map(str::to_owned)
+    let (_, script) = page.split_once("src=\"")?;
+    script.split('"').next().map(str::to_owned)
 }
 
 #[test]

@@ -8,7 +8,6 @@ import { ApiError } from "../../api/client";
 import { get, send, type Task } from "../../api/pending";
 import { useCan } from "../../api/session";
 import { failed } from "../../components/notify";
-import { isRange, since, type Range } from "../../components/TimeRange";
 import { count } from "../../format";
 
 const KINDS = {
@@ -18,9 +17,10 @@ const KINDS = {
 } as const;
 type Kind = keyof typeof KINDS;
 
+/** By hours; the server goes back two weeks at most. */
 const TIMES = [
-  { value: "1h", label: "Last hour" }, { value: "6h", label: "Last 6 hours" }, { value: "24h", label: "Last day" },
-  { value: "7d", label: "Last 7 days" }, { value: "30d", label: "Last 30 days" },
+  { value: "1", label: "Last hour" }, { value: "6", label: "Last 6 hours" }, { value: "24", label: "Last day" },
+  { value: "168", label: "Last 7 days" }, { value: "336", label: "Last 14 days" },
 ];
 
 interface Props {
@@ -45,19 +45,20 @@ export function Replay(props: Props) {
 
 function Start({ appId, endpointId, onStarted, onClose }: Props & { onClose: () => void }) {
   const [kind, setKind] = useState<Kind>("recover");
-  const [range, setRange] = useState<Range>("24h");
+  const [hours, setHours] = useState("24");
+  const body = () => ({ since: new Date(Date.now() - Number(hours) * 3_600_000).toISOString() });
   const [busy, setBusy] = useState(false);
   const path = `/api/v1/app/${appId}/endpoint/${endpointId}/${kind}`;
   const preview = useQuery({
-    queryKey: ["preview", path, range],
-    queryFn: () => send<{ messages: number; capped: boolean }>("POST", `${path}/preview`, { since: since(range) }),
+    queryKey: ["preview", path, hours],
+    queryFn: () => send<{ messages: number; capped: boolean }>("POST", `${path}/preview`, body()),
     retry: false,
   });
   const absent = preview.error instanceof ApiError && preview.error.status === 404;
   const start = async () => {
     setBusy(true);
     try {
-      onStarted((await send<Task>("POST", path, { since: since(range) })).id);
+      onStarted((await send<Task>("POST", path, body())).id);
     } catch (error) {
       failed(error);
     } finally {
@@ -71,7 +72,7 @@ function Start({ appId, endpointId, onStarted, onClose }: Props & { onClose: () 
           {Object.entries(KINDS).map(([value, [label, description]]) => <Radio key={value} value={value} label={label} description={description} />)}
         </Stack>
       </Radio.Group>
-      <Select label="Sent in the" data={TIMES} value={range} onChange={(value) => isRange(value) && setRange(value)} allowDeselect={false} />
+      <Select label="Sent in the" data={TIMES} value={hours} onChange={(value) => value && setHours(value)} allowDeselect={false} />
       <Text size="sm" role="status">
         {preview.data
           ? `${preview.data.capped ? "More than " : ""}${count(preview.data.messages)} messages would be sent again.`
