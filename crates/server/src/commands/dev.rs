@@ -2,7 +2,10 @@
 
 use std::{
     process::ExitCode,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -41,13 +44,25 @@ pub fn run(sources: Sources) -> anyhow::Result<ExitCode> {
         let house = wiring::build(&config).await?;
         let token =
             wiring::organization_token(&config, None, Duration::from_secs(3_600 * 24 * 30))?;
-        let (ready, stop) = (Arc::new(tokio::sync::Notify::new()), serve::signal());
+        let ready = Arc::new(tokio::sync::Notify::new());
+        // Whoever asks a server that goes down is not answered: that is no failure then.
+        let stopping = AtomicBool::new(false);
+        let stop = async {
+            serve::signal().await;
+            stopping.store(true, Ordering::Relaxed);
+        };
         let show = dispatch::spawn::spawn("dev.tour", tour(config.clone(), token, ready.clone()));
         let served = serve::run(house, &config, &telemetry, stop);
         ready.notify_one();
         tokio::select! {
             served = served => served?,
-            failed = failure(show) => return Err(failed),
+            failed = async {
+                let failed = failure(show).await;
+                if stopping.load(Ordering::Relaxed) {
+                    std::future::pending::<()>().await;
+                }
+                failed
+            } => return Err(failed),
         }
         Ok(ExitCode::SUCCESS)
     });
