@@ -65,6 +65,11 @@ export async function accessible(page, where) {
   assert.deepEqual(shown, [], where);
 }
 
+/** Until no list is loading any more. */
+export async function loaded(page) {
+  await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
+}
+
 /** Opens the console signed in, at a path of it. */
 export async function openConsole(page, path = "/", bearer = token) {
   await page.goto(`${base}/console${path}#token=${bearer}`);
@@ -77,4 +82,15 @@ export async function api(method, path, body, bearer = token) {
   const text = await response.text();
   assert(response.ok, `${method} ${path}: ${response.status} ${text}`);
   return text ? JSON.parse(text) : null;
+}
+
+/** Until `read` gives something. The server's own work is waited for, not the browser's. */
+export async function eventually(read) {
+  const until = Date.now() + 20_000;
+  for (;;) {
+    const value = await read();
+    if (value) return value;
+    if (Date.now() > until) throw new Error(`not within 20 s: ${read}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
 }

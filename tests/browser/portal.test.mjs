@@ -1,7 +1,7 @@
 // The portal, as a customer has it: in a product's page, with the rights and the looks that the product gave it.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, api, base, launch, tab } from "./browser.mjs";
+import { accessible, api, base, launch, loaded, tab } from "./browser.mjs";
 import { userCreated } from "./catalogue.mjs";
 import { product } from "./embed.mjs";
 import { PENDING } from "./pending.mjs";
@@ -37,7 +37,7 @@ for (const scheme of ["light", "dark"]) {
       await page.goto("about:blank");
       await page.goto(url.replace("/portal#", `/portal${path}?darkMode=${scheme === "dark"}#`));
       await page.getByText(text).first().waitFor();
-      await page.locator("[aria-busy=true]").waitFor({ state: "detached" });
+      await loaded(page);
       assert.equal(await page.locator("html").getAttribute("data-mantine-color-scheme"), scheme);
       assert(!page.url().includes("key="), page.url());
       await accessible(page, `portal ${path}, ${scheme}`);

@@ -49,7 +49,7 @@ for (const colorScheme of ["light", "dark"]) {
   for (const [name, [path, text]] of Object.entries(pages)) {
     await page.goto(`${origin}/console${path}`);
     await page.getByText(text).first().waitFor();
-    await page.locator("[aria-busy=true]").waitFor({ state: "detached" });
+    await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
     await page.screenshot({ path: join(directory, `${name}-${colorScheme}.png`), animations: "disabled" });
   }
   await context.close();

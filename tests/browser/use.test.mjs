@@ -1,7 +1,7 @@
 // What operators do, by mouse and by keyboard.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, api, base, launch, openConsole, tab, token } from "./browser.mjs";
+import { accessible, api, base, eventually, launch, openConsole, tab, token } from "./browser.mjs";
 import { userCreated } from "./catalogue.mjs";
 import { PENDING } from "./pending.mjs";
 
@@ -93,7 +93,9 @@ test("an application, an endpoint, its secret and its headers, a test, and the w
 test("an endpoint is disabled, enabled and deleted, and what failed is sent again", { timeout: 60_000 }, async () => {
   const { page, fine, close } = await tab(browser, { refused: [...PENDING, /\/endpoint\/ep_[^/]*$/, /\/endpoint\/ep_[^/]*\/(stats|headers)$/, /\/attempt\/endpoint\//] });
   const app = await api("POST", "/api/v1/app", { name: "Paused" });
-  const endpoint = await api("POST", `/api/v1/app/${app.id}/endpoint`, { url: "http://127.0.0.1:9/paused" });
+  const endpoint = await api("POST", `/api/v1/app/${app.id}/endpoint`, { url: "http://127.0.0.1:9/paused", retrySchedule: [] });
+  const message = await api("POST", `/api/v1/app/${app.id}/msg`, { eventType: "user.created", payload: { id: "usr_1" } });
+  await eventually(async () => (await api("GET", `/api/v1/app/${app.id}/msg/${message.id}/endpoint`)).data[0].status === 2);
   const confirm = async (name) => {
     await page.getByRole("button", { name, exact: true }).click();
     await page.getByRole("dialog").getByRole("button", { name, exact: true }).click();

@@ -2,7 +2,7 @@
 // everybody. HOOKWRIGHT_TEST_URL and HOOKWRIGHT_TEST_TOKEN say which server; it is expected to be fresh.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, api, launch, openConsole, tab, token } from "./browser.mjs";
+import { accessible, api, launch, loaded, openConsole, tab, token } from "./browser.mjs";
 import { PENDING } from "./pending.mjs";
 import { build, close, EXACT, HOSTILE, NAME, shown } from "./world.mjs";
 
@@ -55,7 +55,7 @@ for (const look of [{ scheme: "light" }, { scheme: "dark" }, { scheme: "light", 
     for (const [path, text] of pages(world)) {
       await openConsole(page, path);
       await page.locator("#main").getByText(text).first().waitFor();
-      await page.locator("[aria-busy=true]").waitFor({ state: "detached" });
+      await loaded(page);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert(wide <= 0, `${path} is ${wide} pixels wider than the screen`);
       await accessible(page, `${path}, ${name}`);

@@ -2,7 +2,7 @@
 import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import { once } from "node:events";
-import { api, base, token } from "./browser.mjs";
+import { api, base, eventually, token } from "./browser.mjs";
 import { userCreated } from "./catalogue.mjs";
 
 /** Everything that a page must show as the text that it is. */
@@ -26,17 +26,6 @@ await once(server, "listening");
 const receiver = `http://127.0.0.1:${server.address().port}`;
 
 export const close = () => server.close();
-
-/** Until `read` gives something. The server's own work is waited for, not the browser's. */
-export async function eventually(read) {
-  const until = Date.now() + 20_000;
-  for (;;) {
-    const value = await read();
-    if (value) return value;
-    if (Date.now() > until) throw new Error(`not within 20 s: ${read}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-}
 
 export async function build() {
   await userCreated();

@@ -38,7 +38,8 @@ export default function Plot({ label, times, lines, format, height = 200 }: Char
             stroke: color(line.color),
             width: 1.75,
             spanGaps: true,
-            points: { show: (u) => u.data[0].length < 3, size: 6, fill: color(line.color) },
+            // One value makes no line.
+            points: { show: (u, index) => [...u.data[index]!].filter((value) => value != null).length < 3, size: 6, fill: color(line.color) },
             ...(line.fill && { fill: `color-mix(in srgb, ${color(line.color)} 12%, transparent)` }),
           })),
         ],
