@@ -4,6 +4,87 @@
  */
 
 export interface paths {
+    "/api/v1/analytics/backlog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Backlog
+         * @description Deliveries that have not ended yet: those that are to be sent, and those that wait for another try.
+         */
+        get: operations["v1.analytics.backlog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/failing-endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Failing Endpoints
+         * @description Endpoints of which no attempt has succeeded since one failed.
+         */
+        get: operations["v1.analytics.failing-endpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Query Analytics
+         * @description Measures of the traffic, by dimensions, over time. A token of an application is answered for that
+         *     application.
+         */
+        get: operations["v1.analytics.query"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Usage
+         * @description Counts of each application in a month, by its id. With `format=csv` as a table with a line of names.
+         */
+        get: operations["v1.analytics.usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/app": {
         parameters: {
             query?: never;
@@ -157,6 +238,47 @@ export interface paths {
         patch: operations["v1.endpoint.patch"];
         trace?: never;
     };
+    "/api/v1/app/{app_id}/endpoint/{endpoint_id}/bulk-replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Bulk Replay Messages
+         * @description Sends again what the endpoint was sent of the messages of a span of time, whether it arrived or failed,
+         *     as a background task. One task at a time sends to an endpoint.
+         */
+        post: operations["v1.endpoint.bulk-replay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/app/{app_id}/endpoint/{endpoint_id}/bulk-replay/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Bulk Replay
+         * @description How many messages a bulk replay would send now.
+         */
+        post: operations["v1.endpoint.bulk-replay-preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/app/{app_id}/endpoint/{endpoint_id}/headers": {
         parameters: {
             query?: never;
@@ -261,10 +383,71 @@ export interface paths {
         put?: never;
         /**
          * Recover Failed Webhooks
-         * @description Resends what has a failed attempt in a span of time and never succeeded, as a background task. One at
-         *     a time for an endpoint.
+         * @description Resends what has a failed attempt in a span of time and never succeeded, as a background task. One task
+         *     at a time sends to an endpoint.
          */
         post: operations["v1.endpoint.recover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/app/{app_id}/endpoint/{endpoint_id}/recover/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Recovery
+         * @description How many messages a recovery would resend now.
+         */
+        post: operations["v1.endpoint.recover-preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/app/{app_id}/endpoint/{endpoint_id}/replay-missing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay Missing Webhooks
+         * @description Sends the messages of a span of time that the endpoint never was sent, and that its filters of now
+         *     accept, as a background task. One task at a time sends to an endpoint.
+         */
+        post: operations["v1.endpoint.replay-missing"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/app/{app_id}/endpoint/{endpoint_id}/replay-missing/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Replay of Missing Webhooks
+         * @description How many messages a replay of what is missing would send now.
+         */
+        post: operations["v1.endpoint.replay-missing-preview"];
         delete?: never;
         options?: never;
         head?: never;
@@ -325,6 +508,28 @@ export interface paths {
          * @description Sends the example of an event type to an endpoint, whatever its filters say.
          */
         post: operations["v1.endpoint.send-example"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/app/{app_id}/endpoint/{endpoint_id}/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Endpoint State
+         * @description How an endpoint's work stands now: its circuit breaker, its window, what is under way and what waits.
+         *     Only the node that delivers to an endpoint knows; with several nodes, `here` says whether that is the
+         *     one that answered.
+         */
+        get: operations["v1.endpoint.get-state"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -411,6 +616,30 @@ export interface paths {
          * @description Whether a message of this type and these channels would go anywhere.
          */
         post: operations["v1.message.precheck"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/app/{app_id}/msg/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search Messages
+         * @description Looks through an application's messages, newest first, and answers line by line (`application/x-ndjson`):
+         *     `{"message": …}` for each that is found, `{"progress": …}` at least each second, `{"done": …}` at the
+         *     end. It reads at most 1,000,000 messages, and for at most 60 seconds; then `reason` is `bound`. A node
+         *     does 8 at a time, 2 of one application: over that the answer is 503 with `Retry-After`. It ends when its
+         *     reader goes away.
+         */
+        get: operations["v1.message.search"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -537,6 +766,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit-log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Audit Log
+         * @description Who changed what in the organization, newest first. Kept as long as history is.
+         */
+        get: operations["v1.audit-log.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit-log/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Audit Log
+         * @description Who changed what in the organization between two moments, oldest first, as a file. In CSV, a field
+         *     that a spreadsheet would take for a formula has a `'` before it. An answer that breaks off is not
+         *     whole.
+         */
+        get: operations["v1.audit-log.export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/app-portal-access/{app_id}": {
         parameters: {
             query?: never;
@@ -617,6 +888,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Tokens
+         * @description The tokens of the organization and of its applications that were made here and have not ended by
+         *     themselves, newest first. Tokens that a product signs itself, and those that `hookwright token` prints,
+         *     are not kept and not listed.
+         */
+        get: operations["v1.authentication.list-tokens"];
+        put?: never;
+        /**
+         * Create Token
+         * @description Makes a token of the organization. It is shown once, and not kept: an idempotency key does not bring
+         *     it back.
+         */
+        post: operations["v1.authentication.create-token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/token/{token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Token
+         * @description Ends a token of the organization or of one of its applications: it is refused from now on.
+         */
+        delete: operations["v1.authentication.revoke-token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/background-task": {
         parameters: {
             query?: never;
@@ -651,6 +969,68 @@ export interface paths {
         get: operations["v1.background-task.get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/background-task/{task_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Background Task
+         * @description Ends a task for good: it makes no more deliveries. Those that it has made stay, and are sent.
+         */
+        post: operations["v1.background-task.cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/background-task/{task_id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause Background Task
+         * @description Lets a task stand still until it is resumed. A step that is under way is made to its end, and what the
+         *     task has sent already is delivered. Pausing one that is paused changes nothing; one that has ended is a
+         *     conflict.
+         */
+        post: operations["v1.background-task.pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/background-task/{task_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Background Task
+         * @description Lets a paused task go on where it was.
+         */
+        post: operations["v1.background-task.resume"];
         delete?: never;
         options?: never;
         head?: never;
@@ -737,6 +1117,28 @@ export interface paths {
         patch: operations["v1.event-type.patch"];
         trace?: never;
     };
+    "/api/v1/event-type/{event_type_name}/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Validate Payload
+         * @description Checks a payload (the body) against the schema of an event type, the one of its highest version, as
+         *     messages of that type are checked. It is not sent, and it does not matter whether the organization
+         *     checks what it sends.
+         */
+        post: operations["v1.event-type.validate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/health": {
         parameters: {
             query?: never;
@@ -806,6 +1208,71 @@ export interface paths {
          * @description The same, for whoever decides where requests go: 503 also while this node may not take them.
          */
         head: operations["v1.health.ready-head"];
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Live Tail
+         * @description Messages as they are accepted and attempts as they are settled, as server-sent events, for as long as
+         *     the connection lasts: `event: message`, `event: attempt`, and `event: lost` with the number of events
+         *     that were missed because they were read too slowly. Every 10 seconds a comment says that the
+         *     connection is alive. It shows what happens from now on, and on several nodes what the node that
+         *     answers accepts and sends: it is for looking, and the lists are for knowing. An application's token
+         *     sees its own application. 503 says that too many are watching this node: come again later.
+         */
+        get: operations["v1.live.tail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operate/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Nodes
+         * @description The nodes that share the store.
+         */
+        get: operations["v1.operate.list-nodes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operate/store": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Store
+         * @description How the store fares, as a whole.
+         */
+        get: operations["v1.operate.get-store"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -1166,6 +1633,34 @@ export interface components {
              */
             status: number;
         };
+        /** @description What was measured. */
+        AnalyticsOut: {
+            /**
+             * Format: date-time
+             * @description How old the answer may be: all that was counted until a few seconds before this is in it.
+             */
+            asOf: string;
+            /**
+             * @description One for each group and point of time that has anything: `time` (unless it is a total), `appId` and
+             *     `appName`, `endpointId`, `eventType`, `outcome` as far as they were asked for, and the measures;
+             *     null is a measure of nothing. The first group first, each in the order of time.
+             */
+            rows: Record<string, never>[];
+            /**
+             * Format: date-time
+             * @description The beginning of the stretch.
+             */
+            since: string;
+            /** @description The zone that hours and days are of. */
+            timeZone: string;
+            /** @description There are more groups. */
+            truncated: boolean;
+            /**
+             * Format: date-time
+             * @description Its end.
+             */
+            until: string;
+        };
         /** @description What a portal token may see and do. */
         AppPortalAccessIn: {
             application?: components["schemas"]["ApplicationIn"] | null;
@@ -1286,19 +1781,67 @@ export interface components {
             /** @description Only those of these sessions; all if empty. */
             sessionIds?: string[];
         };
+        /** @description Something that was done. */
+        AuditLogOut: {
+            /** @description What: `endpoint.update`. */
+            action: string;
+            /** @description Who: a token's id, `token` for one that has no id of ours, `system` for Hookwright itself. */
+            actor: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description More of it. Holds no secrets. */
+            detail: Record<string, never>;
+            /**
+             * @description Its place in the log.
+             * @example audit_1srOrx2ZWZBpBUvZwXKQmoEYga2
+             */
+            id: string;
+            /** @description To what: mostly an id. */
+            target: string;
+        };
         BTreeMap: {
             [key: string]: string;
+        };
+        /** @description What a task has done so far, and for whom. */
+        BackgroundTaskData: {
+            /** @description The endpoint's application. */
+            appId?: string | null;
+            /** @description Where it sends to. */
+            endpointId?: string | null;
+            /**
+             * Format: int64
+             * @description How many messages it has sent to the endpoint: made deliveries of, that is.
+             */
+            messagesSent: number;
+            /**
+             * Format: int64
+             * @description How many messages it has looked at.
+             */
+            scanned: number;
+            /**
+             * Format: int64
+             * @description How many there were to send when it began; `null` if that were too many to count.
+             */
+            total?: number | null;
         };
         /** @description A task. */
         BackgroundTaskOut: {
             /** @description What it has done so far. */
-            data: Record<string, never>;
+            data: components["schemas"]["BackgroundTaskData"];
             /**
              * @description Ours.
              * @example qtask_1srOrx2ZWZBpBUvZwXKQmoEYga2
              */
             id: string;
             /** @description How far it is. */
+            state: components["schemas"]["BackgroundTaskState"];
+            /**
+             * @description How far it is, as Svix's clients know it: one that is paused is `running`, one that was cancelled is
+             *     `finished`.
+             */
             status: components["schemas"]["BackgroundTaskStatus"];
             /** @description What it does. */
             task: string;
@@ -1309,10 +1852,56 @@ export interface components {
             updatedAt: string;
         };
         /**
-         * @description How far a task is.
+         * @description How far a task is, exactly.
+         * @enum {string}
+         */
+        BackgroundTaskState: "running" | "paused" | "cancelled" | "finished" | "failed";
+        /**
+         * @description How far a task is, as Svix's clients know it.
          * @enum {string}
          */
         BackgroundTaskStatus: "running" | "finished" | "failed";
+        /** @description Work that remains. */
+        BacklogOut: {
+            /** @description By application, those with most first. */
+            apps: components["schemas"]["PendingOut"][];
+            /**
+             * Format: date-time
+             * @description When the oldest of it is due, or was.
+             */
+            oldestDue?: string | null;
+            /**
+             * Format: int64
+             * @description Deliveries that have not ended, of all organizations of this store.
+             */
+            pending: number;
+        };
+        /**
+         * @description A circuit breaker.
+         * @enum {string}
+         */
+        BreakerState: "closed" | "open" | "half_open";
+        /** @description Which of the messages that an endpoint was sent to send to it again: those that meet all of this. */
+        BulkReplayIn: {
+            /** @description Only with this channel. */
+            channel?: string | null;
+            /** @description Only of these types. */
+            eventTypes?: string[] | null;
+            /**
+             * Format: date-time
+             * @description Messages from then on.
+             */
+            since: string;
+            status?: components["schemas"]["MessageStatus"] | null;
+            statusCodeClass?: components["schemas"]["StatusCodeClass"] | null;
+            /** @description Only with this tag. */
+            tag?: string | null;
+            /**
+             * Format: date-time
+             * @description Until when; now if nobody says.
+             */
+            until?: string | null;
+        };
         /** @description A request as it was received. */
         CapturedRequest: {
             /** @description Exactly the bytes received, in base64. */
@@ -1495,6 +2084,33 @@ export interface components {
             gracePeriodSeconds: number | null;
             /** @description The new one; made if `null`. */
             key?: string | null;
+        };
+        /** @description How an endpoint's work stands. All but `here` is `null` where another node delivers to it. */
+        EndpointStateOut: {
+            breaker?: components["schemas"]["BreakerState"] | null;
+            /** @description Whether more of them wait in the store. */
+            cold?: boolean | null;
+            /**
+             * Format: date-time
+             * @description Until when the breaker lets nothing pass; `null` if it does.
+             */
+            heldUntil?: string | null;
+            /** @description Whether the node that was asked delivers to it. */
+            here: boolean;
+            /**
+             * Format: int32
+             * @description How many are.
+             */
+            inFlight?: number | null;
+            /** @description How many deliveries wait in memory. */
+            queued?: number | null;
+            /** @description Whether its rate limit lets nothing start now. */
+            throttled?: boolean | null;
+            /**
+             * Format: int32
+             * @description How many attempts may be under way at a time: it adapts.
+             */
+            window?: number | null;
         };
         /** @description Attempts of an endpoint, counted by how they ended. */
         EndpointStats: {
@@ -1706,6 +2322,38 @@ export interface components {
             schemaMode?: components["schemas"]["SchemaMode"] | null;
             /** @description JSON Schema (draft 7) by version: `{"1": {…}}`. */
             schemas?: Record<string, never> | null;
+        };
+        /** @description Whether a payload is as its event type's schema says. */
+        EventTypeValidateOut: {
+            /** @description What is wrong with it: ten faults at most. */
+            errors: components["schemas"]["SchemaErrorOut"][];
+            /** @description Nothing is wrong with it; or there is no schema. */
+            valid: boolean;
+        };
+        /** @description An endpoint that only fails. */
+        FailingEndpointOut: {
+            /** @description The customer. */
+            appId: string;
+            /** @description What the customer is called. */
+            appName: string;
+            /** @description What its owner says of it. */
+            description: string;
+            /** @description Whether it is disabled. */
+            disabled: boolean;
+            /** @description Which. */
+            endpointId: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            failingSince: string;
+            /** @description Where to, without credentials. */
+            url: string;
+        };
+        /** @description Endpoints that only fail. */
+        FailingEndpointsOut: {
+            /** @description Those that do so longest first. */
+            data: components["schemas"]["FailingEndpointOut"][];
         };
         /** @description The body of an error about values. */
         HTTPValidationError: {
@@ -2021,17 +2669,58 @@ export interface components {
             prevIterator?: string | null;
         };
         /** @description A page of a list. */
+        ListResponseAuditLogOut: {
+            /** @description In the list's order. */
+            data: {
+                /** @description What: `endpoint.update`. */
+                action: string;
+                /** @description Who: a token's id, `token` for one that has no id of ours, `system` for Hookwright itself. */
+                actor: string;
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                at: string;
+                /** @description More of it. Holds no secrets. */
+                detail: Record<string, never>;
+                /**
+                 * @description Its place in the log.
+                 * @example audit_1srOrx2ZWZBpBUvZwXKQmoEYga2
+                 */
+                id: string;
+                /** @description To what: mostly an id. */
+                target: string;
+            }[];
+            /** @description Nothing more lies in the direction that was asked for. */
+            done: boolean;
+            /**
+             * @description Where the next page begins; `null` if this one is empty.
+             * @example iterator
+             */
+            iterator?: string | null;
+            /**
+             * @description Where the page before this one ends.
+             * @example -iterator
+             */
+            prevIterator?: string | null;
+        };
+        /** @description A page of a list. */
         ListResponseBackgroundTaskOut: {
             /** @description In the list's order. */
             data: {
                 /** @description What it has done so far. */
-                data: Record<string, never>;
+                data: components["schemas"]["BackgroundTaskData"];
                 /**
                  * @description Ours.
                  * @example qtask_1srOrx2ZWZBpBUvZwXKQmoEYga2
                  */
                 id: string;
                 /** @description How far it is. */
+                state: components["schemas"]["BackgroundTaskState"];
+                /**
+                 * @description How far it is, as Svix's clients know it: one that is paused is `running`, one that was cancelled is
+                 *     `finished`.
+                 */
                 status: components["schemas"]["BackgroundTaskStatus"];
                 /** @description What it does. */
                 task: string;
@@ -2532,6 +3221,54 @@ export interface components {
              */
             prevIterator?: string | null;
         };
+        /** @description A page of a list. */
+        ListResponseTokenOut: {
+            /** @description In the list's order. */
+            data: {
+                /** @description Of which application, if it is of one. */
+                appId?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                createdAt: string;
+                /**
+                 * Format: date-time
+                 * @description When it ends by itself.
+                 */
+                expiresAt: string;
+                /**
+                 * @description What it is revoked by.
+                 * @example key_1srOrx2ZWZBpBUvZwXKQmoEYga2
+                 */
+                id: string;
+                /** @description Whose it is. */
+                kind: components["schemas"]["TokenKind"];
+                /**
+                 * Format: date-time
+                 * @description When it was last used, up to two minutes late; `null` if it never was.
+                 */
+                lastUsedAt?: string | null;
+                /** @description What people call it. */
+                name?: string | null;
+                /** @description Whether it was ended before its time. */
+                revoked: boolean;
+                /** @description What it may do at the most. */
+                scope: components["schemas"]["TokenScope"];
+            }[];
+            /** @description Nothing more lies in the direction that was asked for. */
+            done: boolean;
+            /**
+             * @description Where the next page begins; `null` if this one is empty.
+             * @example iterator
+             */
+            iterator?: string | null;
+            /**
+             * @description Where the page before this one ends.
+             * @example -iterator
+             */
+            prevIterator?: string | null;
+        };
         /** @description One line of what a listener gets: a delivery. A line without an `id` says that the connection is alive. */
         ListenedOut: {
             /** @description Its body, in Base64. */
@@ -2548,6 +3285,91 @@ export interface components {
              */
             timeoutMs: number;
         };
+        /** @description An attempt that was settled (`event: attempt`). */
+        LiveAttemptOut: {
+            /** @description Of which application. */
+            appId: string;
+            /** @description What that is called. */
+            appName: string;
+            /** @description To which endpoint. */
+            endpointId: string;
+            /** @description The message's type. */
+            eventType: string;
+            /** @description Ours. */
+            id: string;
+            /** @description Of which message. */
+            msgId: string;
+            /**
+             * Format: int32
+             * @description The how-manieth try of its delivery, from 1.
+             */
+            number: number;
+            /**
+             * @description How it ended, more exactly: `success`, `status`, `timeout`, `ambiguous`, `dns`, `connect`, `tls`,
+             *     `protocol`, `blocked` or `invalid`.
+             */
+            outcome: string;
+            /**
+             * Format: int64
+             * @description From its start until its end.
+             */
+            responseDurationMs: number;
+            /**
+             * Format: int32
+             * @description 0 where there was no answer.
+             */
+            responseStatusCode: number;
+            /** @description How it ended. */
+            status: components["schemas"]["LiveStatus"];
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            timestamp: string;
+            /** @description 0 by schedule, 1 because somebody asked for it. */
+            triggerType: components["schemas"]["MessageAttemptTriggerType"];
+            /** @description Where it was sent; a password is shown as `****`. */
+            url: string;
+        };
+        /** @description Events were missed (`event: lost`). */
+        LiveLostOut: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+        };
+        /** @description A message that was accepted (`event: message`). */
+        LiveMessageOut: {
+            /** @description Of which application. */
+            appId: string;
+            /** @description What that is called. */
+            appName: string;
+            /** @description Its channels. */
+            channels: string[];
+            /** @description To how many endpoints it goes. */
+            endpoints: number;
+            /** @description The caller's id of it. */
+            eventId?: string | null;
+            /** @description Its type. */
+            eventType: string;
+            /** @description Ours. */
+            id: string;
+            /** @description Its tags. */
+            tags: string[];
+            /**
+             * Format: date-time
+             * @description When it was accepted.
+             */
+            timestamp: string;
+        };
+        /** @description The `data` of an event. */
+        LiveOut: components["schemas"]["LiveMessageOut"] | components["schemas"]["LiveAttemptOut"] | components["schemas"]["LiveLostOut"];
+        /**
+         * @description How an attempt ended.
+         * @enum {string}
+         */
+        LiveStatus: "success" | "fail";
         /** @description One try. */
         MessageAttemptOut: {
             /** @description To which endpoint. */
@@ -2703,11 +3525,112 @@ export interface components {
             /** @description An enabled endpoint wants such a message. */
             active: boolean;
         };
+        /** @description What came of a search. */
+        MessageSearchDone: {
+            /**
+             * Format: int64
+             * @description Messages found.
+             */
+            found: number;
+            /** @description Why it is over. */
+            reason: components["schemas"]["MessageSearchReason"];
+            /**
+             * Format: int64
+             * @description Messages read.
+             */
+            scanned: number;
+        };
+        /** @description One line of what a search answers: an object with one of these. */
+        MessageSearchLine: {
+            /** @description A message that was found. */
+            message: components["schemas"]["MessageOut"];
+        } | {
+            /** @description How far it is. */
+            progress: components["schemas"]["MessageSearchProgress"];
+        } | {
+            /** @description It is over: the last line. */
+            done: components["schemas"]["MessageSearchDone"];
+        } | {
+            /** @description It cannot go on: the last line. */
+            error: components["schemas"]["HttpErrorOut"];
+        };
+        /** @description How far a search is. */
+        MessageSearchProgress: {
+            /**
+             * Format: date-time
+             * @description The time of the last one; `null` if there was none yet.
+             */
+            at?: string | null;
+            /**
+             * Format: int64
+             * @description Messages read so far: those of the time, types, channel and tag that were asked for.
+             */
+            scanned: number;
+        };
+        /**
+         * @description Why a search is over.
+         * @enum {string}
+         */
+        MessageSearchReason: "end" | "limit" | "bound";
         /**
          * @description 0 success, 1 pending, 2 fail, 3 sending, 4 canceled.
          * @enum {integer}
          */
         MessageStatus: 0 | 1 | 2 | 3 | 4;
+        /** @description A node. */
+        NodeOut: {
+            /**
+             * Format: int64
+             * @description Counts the owners that its parts have had.
+             */
+            epoch: number;
+            /** @description Its own, made anew at each start; `local` of a node that has its store to itself. */
+            id: string;
+            /** @description Whether it is on its way out. */
+            leaving: boolean;
+            /** @description As it was configured. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When the earliest of that was due.
+             */
+            oldestOverdue?: string | null;
+            /** @description Endpoints of its own whose work is overdue; `null` of a node that has its store to itself. */
+            overdueLanes?: number | null;
+            /** @description How many of the 1,024 parts of all endpoints are its own. */
+            shards: number;
+            /**
+             * Format: int64
+             * @description How many milliseconds ago its last heartbeat was.
+             */
+            silentForMs: number;
+            /**
+             * Format: date-time
+             * @description When it started.
+             */
+            startedAt: string;
+            /** @description Of its release. */
+            version: string;
+        };
+        /** @description The nodes. */
+        NodesOut: {
+            /** @description Those that were heard of lately, the oldest first. */
+            data: components["schemas"]["NodeOut"][];
+            /** @description The id of the one that answers. */
+            self: string;
+        };
+        /** @description What remains of an application's work. */
+        PendingOut: {
+            /** @description The customer. */
+            appId: string;
+            /** @description What it is called; null for one that is deleted. */
+            appName?: string | null;
+            /**
+             * Format: int64
+             * @description Deliveries that have not ended; at least so many of a great number.
+             */
+            pending: number;
+        };
         /** @description One thing that is wrong, or may be. */
         ProviderFinding: {
             /** @description For people. */
@@ -2824,16 +3747,174 @@ export interface components {
              */
             updatedAt: string;
         };
+        /** @description Which messages to send to an endpoint that never was sent them. */
+        ReplayIn: {
+            /**
+             * Format: date-time
+             * @description Messages from then on.
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description Until when; now if nobody says.
+             */
+            until?: string | null;
+        };
+        /** @description How much would be sent. */
+        ReplayPreviewOut: {
+            /** @description There may be more: no more than 100,000 messages are looked at, for three seconds at most. */
+            capped: boolean;
+            /**
+             * Format: int64
+             * @description So many messages.
+             */
+            messages: number;
+        };
+        /** @description How long things are kept. */
+        RetentionOut: {
+            /**
+             * Format: int64
+             * @description History: messages, attempts, the audit log. In seconds.
+             */
+            historySecs: number;
+            /**
+             * Format: int64
+             * @description Payloads, where neither the message nor the organization says. In seconds.
+             */
+            payloadSecs: number;
+        };
         /** @description A source's new URL. */
         RotateTokenOut: {
             /** @description Where the provider has to post from now on. */
             ingestUrl: string;
+        };
+        /** @description Something that is wrong with a payload. */
+        SchemaErrorOut: {
+            /** @description What. */
+            message: string;
+            /** @description Where: a JSON pointer, empty for the payload as a whole. */
+            path: string;
         };
         /**
          * @description What happens to a payload that does not match its schema.
          * @enum {string}
          */
         SchemaMode: "off" | "warn" | "reject";
+        /**
+         * @description 0 no answer, 100 1xx, 200 2xx, 300 3xx, 400 4xx, 500 5xx.
+         * @enum {integer}
+         */
+        StatusCodeClass: 0 | 100 | 200 | 300 | 400 | 500;
+        /**
+         * @description Which kind of store.
+         * @enum {string}
+         */
+        StoreKind: "sqlite" | "postgres";
+        /** @description How the store fares. */
+        StoreOut: {
+            /**
+             * Format: int64
+             * @description Bytes of its files, or of the database.
+             */
+            bytes: number;
+            /** @description Whether it takes no new work for want of room. */
+            full: boolean;
+            /** @description Which kind. */
+            kind: components["schemas"]["StoreKind"];
+            /**
+             * Format: date-time
+             * @description When the earliest of them is or was due.
+             */
+            oldestDue?: string | null;
+            /**
+             * Format: int64
+             * @description Deliveries that remain to be made.
+             */
+            pending: number;
+            /**
+             * Format: int64
+             * @description Rows that wait to be written by this node.
+             */
+            queued: number;
+            /** @description How long things are kept. */
+            retention: components["schemas"]["RetentionOut"];
+            /**
+             * Format: int64
+             * @description Deliveries that were accepted, have not ended, and nobody would make: must be 0.
+             */
+            unscheduled: number;
+            /**
+             * Format: int64
+             * @description Bytes of its write-ahead log, as far as that is the store's own.
+             */
+            walBytes: number;
+        };
+        /** @description A token of the organization that is asked for. */
+        TokenIn: {
+            /**
+             * Format: int64
+             * @description How long it lives, in seconds; ten years if nobody says.
+             * @default 315360000
+             */
+            expirySecs: number | null;
+            /** @description What people call it: who uses it. */
+            name: string;
+            /** @description What it may do. */
+            scope: components["schemas"]["TokenScope"];
+        };
+        /**
+         * @description Whose a token is.
+         * @enum {string}
+         */
+        TokenKind: "organization" | "application";
+        /** @description A token that was made. */
+        TokenMadeOut: {
+            /**
+             * @description What it is revoked by.
+             * @example key_1srOrx2ZWZBpBUvZwXKQmoEYga2
+             */
+            id: string;
+            /** @description The token itself. It is shown here and never again. */
+            token: string;
+        };
+        /** @description A token, without the token itself. */
+        TokenOut: {
+            /** @description Of which application, if it is of one. */
+            appId?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description When it ends by itself.
+             */
+            expiresAt: string;
+            /**
+             * @description What it is revoked by.
+             * @example key_1srOrx2ZWZBpBUvZwXKQmoEYga2
+             */
+            id: string;
+            /** @description Whose it is. */
+            kind: components["schemas"]["TokenKind"];
+            /**
+             * Format: date-time
+             * @description When it was last used, up to two minutes late; `null` if it never was.
+             */
+            lastUsedAt?: string | null;
+            /** @description What people call it. */
+            name?: string | null;
+            /** @description Whether it was ended before its time. */
+            revoked: boolean;
+            /** @description What it may do at the most. */
+            scope: components["schemas"]["TokenScope"];
+        };
+        /**
+         * @description What a token may do.
+         * @enum {string}
+         */
+        TokenScope: "full" | "read";
         /** @description What is done to a payload. */
         TransformationsParams: {
             /** @description `content-type` of the raw payload. */
@@ -2842,6 +3923,40 @@ export interface components {
             } | null;
             /** @description Delivered in place of the payload, whatever it is. */
             rawPayload?: string | null;
+        };
+        /** @description What an application used. */
+        UsageOut: {
+            /** @description Ours. */
+            appId: string;
+            /** @description What it is called; null for one that is deleted. */
+            appName?: string | null;
+            /** @description The caller's; null also for one that is deleted. */
+            appUid?: string | null;
+            /**
+             * Format: int64
+             * @description Attempts made.
+             */
+            attempts: number;
+            /**
+             * Format: int64
+             * @description Bytes of the messages' payloads.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Those that did not.
+             */
+            failures: number;
+            /**
+             * Format: int64
+             * @description Messages accepted.
+             */
+            messages: number;
+            /**
+             * Format: int64
+             * @description Those that arrived.
+             */
+            successes: number;
         };
         /** @description One thing that is wrong with a request, and where. */
         ValidationError: {
@@ -2861,6 +3976,523 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    "v1.analytics.backlog": {
+        parameters: {
+            query?: {
+                /** @description Most items. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BacklogOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.analytics.failing-endpoints": {
+        parameters: {
+            query?: {
+                /** @description Most items. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FailingEndpointsOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.analytics.query": {
+        parameters: {
+            query: {
+                /**
+                 * @description A list of: messages, bytes, attempts, successes, failures, retries, successRate, responseP50,
+                 *     responseP95, responseP99, deliveryP50, deliveryP95, deliveryP99, duplicates, rejected. Latencies
+                 *     are in milliseconds: of responses, and from when a message was accepted until it arrived.
+                 * @example attempts,successRate
+                 */
+                measures: string;
+                /**
+                 * @description A list of: app, endpoint, eventType, outcome. Endpoints only of one application. An outcome has
+                 *     attempts and nothing else.
+                 */
+                dimensions?: string;
+                /** @description minute, hour, day or total. */
+                granularity?: string;
+                /** @description From when; a day before `until` if nobody says. */
+                since?: string;
+                /** @description Until when; now if nobody says. */
+                until?: string;
+                /** @description Whose hours and days. */
+                timeZone?: string;
+                /** @description Only of this application. */
+                appId?: string;
+                /** @description Only of this endpoint of it. */
+                endpointId?: string;
+                /** @description Only of this event type. */
+                eventType?: string;
+                /** @description The measure that groups are ordered by, the largest first. */
+                orderBy?: string;
+                /** @description Most groups. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnalyticsOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.analytics.usage": {
+        parameters: {
+            query: {
+                /**
+                 * @description A month of UTC.
+                 * @example 2026-11
+                 */
+                month: string;
+                /** @description json or csv. */
+                format?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageOut"][];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
     "v1.application.list": {
         parameters: {
             query?: {
@@ -4684,6 +6316,263 @@ export interface operations {
             };
         };
     };
+    "v1.endpoint.bulk-replay": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request that is repeated with the same key within 12 hours is done once. At most 256 bytes. */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                /** @description The application's id or uid. */
+                app_id: string;
+                /** @description The endpoint's id or uid. */
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkReplayIn"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoverOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.endpoint.bulk-replay-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The application's id or uid. */
+                app_id: string;
+                /** @description The endpoint's id or uid. */
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkReplayIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayPreviewOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
     "v1.endpoint.get-headers": {
         parameters: {
             query?: never;
@@ -5584,6 +7473,390 @@ export interface operations {
             };
         };
     };
+    "v1.endpoint.recover-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The application's id or uid. */
+                app_id: string;
+                /** @description The endpoint's id or uid. */
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecoverIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayPreviewOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.endpoint.replay-missing": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request that is repeated with the same key within 12 hours is done once. At most 256 bytes. */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                /** @description The application's id or uid. */
+                app_id: string;
+                /** @description The endpoint's id or uid. */
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayIn"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoverOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.endpoint.replay-missing-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The application's id or uid. */
+                app_id: string;
+                /** @description The endpoint's id or uid. */
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayPreviewOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
     "v1.endpoint.get-secret": {
         parameters: {
             query?: never;
@@ -5864,6 +8137,129 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MessageOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.endpoint.get-state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The application's id or uid. */
+                app_id: string;
+                /** @description The endpoint's id or uid. */
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointStateOut"];
                 };
             };
             /** @description Bad request */
@@ -6517,6 +8913,147 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MessagePrecheckOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.message.search": {
+        parameters: {
+            query?: {
+                /** @description In the payload as it was posted, whatever the case of its letters. 1 to 256 bytes. */
+                text?: string;
+                /** @description Messages from then on; 24 hours before `until` if nobody says. */
+                since?: string;
+                /** @description Messages before then; now if nobody says. */
+                until?: string;
+                /** @description Only of these types. */
+                event_types?: string[];
+                /** @description Only with this channel. */
+                channel?: string;
+                /** @description Only with this tag. */
+                tag?: string;
+                /**
+                 * @description Only those that stand so at one of their endpoints: 0 success, 1 pending, 2 fail, 3 sending, 4
+                 *     canceled.
+                 */
+                status?: 0 | 1 | 2 | 3 | 4;
+                /** @description Most messages to find. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The application's id or uid. */
+                app_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["MessageSearchLine"];
                 };
             };
             /** @description Bad request */
@@ -7378,6 +9915,255 @@ export interface operations {
             };
         };
     };
+    "v1.audit-log.list": {
+        parameters: {
+            query?: {
+                /** @description Most items of a page. */
+                limit?: number;
+                /** @description The `iterator` (or `prevIterator`) of another page. */
+                iterator?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListResponseAuditLogOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.audit-log.export": {
+        parameters: {
+            query?: {
+                /** @description The earliest; 30 days before `until` if nobody says, 400 at most. */
+                since?: string;
+                /** @description Behind the latest; now if nobody says. */
+                until?: string;
+                /** @description `csv` if nobody says. */
+                format?: "csv" | "ndjson";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                    "application/x-ndjson": components["schemas"]["AuditLogOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
     "v1.authentication.app-portal-access": {
         parameters: {
             query?: never;
@@ -7877,6 +10663,371 @@ export interface operations {
             };
         };
     };
+    "v1.authentication.list-tokens": {
+        parameters: {
+            query?: {
+                /** @description Most items of a page. */
+                limit?: number;
+                /** @description The `iterator` (or `prevIterator`) of another page. */
+                iterator?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListResponseTokenOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.authentication.create-token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenMadeOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.authentication.revoke-token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The token's id. */
+                token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is refused from now on. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
     "v1.background-task.list": {
         parameters: {
             query?: {
@@ -8007,6 +11158,369 @@ export interface operations {
         };
     };
     "v1.background-task.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The task's id. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackgroundTaskOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.background-task.cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The task's id. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackgroundTaskOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.background-task.pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The task's id. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackgroundTaskOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.background-task.resume": {
         parameters: {
             query?: never;
             header?: never;
@@ -9123,6 +12637,131 @@ export interface operations {
             };
         };
     };
+    "v1.event-type.validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The event type's name. */
+                event_type_name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventTypeValidateOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
     "v1.health.get": {
         parameters: {
             query?: never;
@@ -9525,6 +13164,371 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.live.tail": {
+        parameters: {
+            query?: {
+                /** @description Only of this application, by id or uid. */
+                appId?: string;
+                /** @description Only attempts of this endpoint; by uid if `appId` says whose. */
+                endpointId?: string;
+                /** @description Only of these types. */
+                eventTypes?: string[];
+                /** @description Only these. */
+                kind?: "message" | "attempt";
+                /** @description Only attempts that ended so. */
+                status?: "success" | "fail";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["LiveOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.operate.list-nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodesOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.operate.get-store": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoreOut"];
+                };
             };
             /** @description Bad request */
             400: {
