@@ -27,7 +27,7 @@ const STUB: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Hook
 Install Node.js 20 or newer and build again.</p><p>The API works: <a href=/docs>its reference</a>.</p>";
 
 fn main() -> Done<()> {
-    let ui = Path::new("../../ui").canonicalize()?;
+    let ui = Path::new("../../ui");
     let out = PathBuf::from(variable("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     let built = out.join("ui");
     if built.exists() {
@@ -40,9 +40,9 @@ fn main() -> Done<()> {
     }
     if variable(SKIP).is_some_and(|value| value == "1") {
         fs::write(built.join("index.html"), STUB)?;
-    } else if npm(&ui).arg("--version").output().is_ok_and(|output| output.status.success()) {
-        install(&ui)?;
-        run(npm(&ui).args(["run", "build", "--", "--outDir"]).arg(&built))?;
+    } else if npm(ui).arg("--version").output().is_ok_and(|output| output.status.success()) {
+        install(ui)?;
+        run(npm(ui).args(["run", "build", "--", "--outDir"]).arg(&built))?;
     } else {
         println!("cargo::warning=npm was not found: the console is not in this binary");
         // Until npm appears, in a directory of PATH or on another PATH.
