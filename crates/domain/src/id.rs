@@ -155,6 +155,10 @@ ids! {
     SecretId "sec";
     /// A request that a source refused.
     RejectedId "log";
+    /// A rule that fires alerts.
+    AlertRuleId "arule";
+    /// A rule that fired.
+    AlertId "alert";
 }
 
 impl OrganizationId {
