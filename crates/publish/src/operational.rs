@@ -46,16 +46,15 @@ impl Publisher {
         event_type: &'static str,
         event_id: Uid,
         payload: String,
-    ) -> Result<(), PublishError> {
+    ) -> Result<(), Rejected> {
         let Some((management, app)) = listener(org) else { return Ok(()) };
         let draft = Draft { event_id: Some(event_id), ..operational_draft(event_type, payload) };
-        match self.publish(management, &app, vec![draft], &Internal).await {
-            Err(PublishError::NotFound) => Ok(()),
-            Err(error) => Err(error),
-            Ok(results) => match results.into_iter().next() {
-                Some(Err(Rejected::Store(error))) => Err(error.into()),
-                _ => Ok(()),
-            },
+        let published = self.publish(management, &app, vec![draft], &Internal).await;
+        match published.map(|results| results.into_iter().next()) {
+            Err(PublishError::NotFound) | Ok(Some(Err(Rejected::EventIdTaken))) => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(Some(Err(rejected))) => Err(rejected),
+            Ok(_) => Ok(()),
         }
     }
 

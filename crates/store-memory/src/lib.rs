@@ -4,6 +4,7 @@
 //! Each call is one act under one lock. It keeps no audit rows, because nothing reads them, and seals
 //! nothing, because nothing leaves the process.
 
+mod alerts;
 mod analytics;
 mod catalog;
 mod delegated;

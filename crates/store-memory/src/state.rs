@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use domain::{
+    alert::{Alert, Rule},
     application::Application,
     attempt::Attempt,
     claim::ClaimKey,
@@ -11,7 +12,7 @@ use domain::{
     endpoint::Endpoint,
     event_type::EventType,
     id::{
-        ApplicationId, AttemptId, DeliveryId, EndpointId, MessageId, OrganizationId, RejectedId,
+        AlertId, AlertRuleId, ApplicationId, AttemptId, DeliveryId, EndpointId, MessageId, OrganizationId, RejectedId,
         TaskId, TokenId,
     },
     message::Message,
@@ -83,6 +84,8 @@ pub(crate) struct State {
     pub revocations: Vec<Revocation>,
     pub tasks: BTreeMap<(OrganizationId, TaskId), Task>,
     pub counted: Counted,
+    pub alert_rules: BTreeMap<(OrganizationId, AlertRuleId), Rule>,
+    pub alerts: BTreeMap<(OrganizationId, AlertId), Alert>,
     /// How many rows a list of history looks at; `None` is all.
     pub list_rows: Option<usize>,
 }

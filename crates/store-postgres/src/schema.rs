@@ -10,8 +10,11 @@ use crate::{
 };
 
 /// Forward only; the database's version is how many of them it has seen.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001.sql"), include_str!("../migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001.sql"),
+    include_str!("../migrations/0002.sql"),
+    include_str!("../migrations/0006.sql"),
+];
 /// The oldest that works, as `server_version_num` counts.
 const OLDEST: i32 = 150_000;
 /// Nodes that start together migrate one after the other. ("Hkwr")

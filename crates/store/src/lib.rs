@@ -3,6 +3,8 @@
 //!
 //! [`suite`] is the contract in executable form: every store runs it.
 
+pub mod alert_doc;
+pub mod alerts;
 pub mod analytics;
 pub mod catalog;
 pub mod codec;
@@ -26,6 +28,7 @@ pub mod transfer;
 pub mod vault;
 pub mod walk;
 
+pub use alerts::Alerts;
 pub use analytics::Analytics;
 pub use catalog::Catalog;
 pub use deliveries::Deliveries;
@@ -48,6 +51,7 @@ pub trait Store:
     + Deliveries
     + History
     + Analytics
+    + Alerts
     + Tasks
     + Housekeeping
     + Nodes
@@ -62,6 +66,7 @@ impl<T> Store for T where
         + Deliveries
         + History
         + Analytics
+        + Alerts
         + Tasks
         + Housekeeping
         + Nodes

@@ -30,7 +30,7 @@ pub(crate) use endpoints::reseal as reseal_endpoints;
 pub(crate) use organizations::bump as bump_organization;
 
 /// Adds the audit row of a write. `detail` holds no secrets.
-fn audit(
+pub(crate) fn audit(
     tx: &Tx<'_>,
     org_no: i64,
     actor: &Actor,
