@@ -75,7 +75,7 @@ impl Shared {
 }
 
 /// Adds the audit row of a write. `detail` holds no secrets.
-async fn audit(
+pub(crate) async fn audit(
     tx: &Tx,
     ports: &Ports,
     org: OrganizationId,
