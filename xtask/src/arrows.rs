@@ -23,6 +23,7 @@ const PUBLISH: &str = "hookwright-publish";
 const DESTINATIONS: &str = "hookwright-destinations";
 const DISPATCH: &str = "hookwright-dispatch";
 const GATEWAY: &str = "hookwright-gateway";
+const ALERTS: &str = "hookwright-alerts";
 const API: &str = "hookwright-api";
 const POSTGRES_CLUSTER: &str = "hookwright-postgres-cluster";
 const SERVER: &str = "hookwright";
@@ -48,6 +49,7 @@ const ALLOWED: &[Allowed] = &[
         normal: &[PUBLISH, PROVIDERS, STORE, DOMAIN],
         dev: &[STORE_MEMORY],
     },
+    Allowed { package: ALERTS, normal: &[PUBLISH, STORE, DOMAIN], dev: &[STORE_MEMORY] },
     Allowed {
         package: API,
         normal: &[PUBLISH, PROVIDERS, STORE, DOMAIN],
@@ -57,6 +59,7 @@ const ALLOWED: &[Allowed] = &[
         package: SERVER,
         normal: &[
             API,
+            ALERTS,
             GATEWAY,
             PROVIDERS,
             DISPATCH,
