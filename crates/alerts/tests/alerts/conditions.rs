@@ -15,7 +15,7 @@ use store::{
     analytics::UnacceptedCount,
     history::Tenant,
     suite::{
-        fixture::{ACTOR, Fixture, at},
+        fixture::{ACTOR, at},
         traffic::{DELIVERED, EXHAUSTED},
     },
 };
@@ -29,7 +29,6 @@ fn of(minutes: u32, per: Per) -> Of {
 /// Attempts that just were, and took so long.
 async fn attempts(house: &House, app: &Application, to: &Endpoint, ok: bool, n: usize, millis: u64) {
     let f = house.fixture();
-    let f = Fixture { org: app.org, ..f };
     for _ in 0..n {
         let sent = f.send(app, &[to], house.now()).await;
         let (status, next) = if ok { (200, DELIVERED) } else { (500, EXHAUSTED) };
@@ -51,7 +50,7 @@ async fn health(house: &House, app: &Application, endpoint: &Endpoint, health: H
 #[tokio::test]
 async fn an_endpoint_that_only_fails() {
     let mut house = House::new();
-    let f = Fixture::new(&*house.store);
+    let f = house.fixture();
     let org = f.org;
     let app = f.application().await;
     let endpoint = f.endpoint(&app).await;
@@ -75,7 +74,7 @@ async fn an_endpoint_that_only_fails() {
 #[tokio::test]
 async fn an_endpoint_that_is_disabled() {
     let mut house = House::new();
-    let f = Fixture::new(&*house.store);
+    let f = house.fixture();
     let org = f.org;
     let app = f.application().await;
     let endpoint = f.endpoint(&app).await;
@@ -101,7 +100,7 @@ async fn an_endpoint_that_is_disabled() {
 #[tokio::test]
 async fn work_that_waits() {
     let mut house = House::new();
-    let f = Fixture::new(&*house.store);
+    let f = house.fixture();
     let org = f.org;
     let app = f.application().await;
     let endpoint = f.endpoint(&app).await;
@@ -112,7 +111,7 @@ async fn work_that_waits() {
     house.pass(MINUTE).await;
     let alert = house.expect_one(org, true).await;
     assert_eq!((alert.subject, alert.since), (Subject::Organization, at(600)));
-    let f = Fixture { org, ..house.fixture() };
+    let f = house.fixture();
     f.tried(&sent.deliveries[0], 200, DELIVERED, house.now()).await;
     house.pass(2 * MINUTE).await;
     house.expect_one(org, false).await;
@@ -122,7 +121,7 @@ async fn work_that_waits() {
 async fn a_success_rate_that_falls() {
     for per in [Per::Organization, Per::Application, Per::Endpoint] {
         let mut house = House::new();
-        let f = Fixture::new(&*house.store);
+        let f = house.fixture();
         let org = f.org;
         let (app, well) = (f.application().await, f.application().await);
         let (endpoint, other) = (f.endpoint(&app).await, f.endpoint(&well).await);
@@ -159,7 +158,7 @@ async fn a_success_rate_that_falls() {
 async fn a_latency_that_rises() {
     for latency in [Latency::Response, Latency::Delivery] {
         let mut house = House::new();
-        let f = Fixture::new(&*house.store);
+        let f = house.fixture();
         let org = f.org;
         let app = f.application().await;
         let endpoint = f.endpoint(&app).await;
@@ -170,13 +169,13 @@ async fn a_latency_that_rises() {
         house.pass(2 * MINUTE).await;
         assert_eq!(house.alerts(org).await, []);
         attempts(&house, &app, &endpoint, true, 5, 2_000).await;
-        house.pass(MINUTE).await;
+        house.pass(2 * MINUTE).await;
         let alert = house.expect_one(org, true).await;
         assert_eq!(alert.subject, Subject::Application(app.id));
         assert!((alert.value - 2_000.0).abs() < 40.0, "{}", alert.value);
         house.clock.advance(6 * MINUTE);
         attempts(&house, &app, &endpoint, true, 20, 500).await;
-        house.pass(MINUTE).await;
+        house.pass(2 * MINUTE).await;
         house.expect_one(org, false).await;
     }
 }
@@ -186,7 +185,7 @@ async fn a_source_that_refuses() {
     let share = Rejections::Share { percent: 20.0, min_requests: 10 };
     for (over, value) in [(Rejections::Count(5), 6.0), (share, 30.0)] {
         let mut house = House::new();
-        let f = Fixture::new(&*house.store);
+        let f = house.fixture();
         let org = f.org;
         let app = f.application().await;
         let window = 5 * MINUTE;
@@ -205,12 +204,12 @@ async fn a_source_that_refuses() {
         house.pass(2 * MINUTE).await;
         assert_eq!(house.alerts(org).await, [], "{over:?}");
         count(&house, Unaccepted::Signature, 4).await;
-        house.pass(MINUTE).await;
+        house.pass(2 * MINUTE).await;
         let alert = house.expect_one(org, true).await;
         assert_eq!((alert.subject, alert.value), (Subject::Application(app.id), value));
         house.clock.advance(10 * MINUTE);
         for _ in 0..20 {
-            Fixture { org, ..house.fixture() }.send(&app, &[], house.now()).await;
+            house.fixture().send(&app, &[], house.now()).await;
         }
         house.pass(2 * MINUTE).await;
         house.expect_one(org, false).await;
@@ -220,22 +219,22 @@ async fn a_source_that_refuses() {
 #[tokio::test]
 async fn an_application_that_gets_nothing() {
     let mut house = House::new();
-    let f = Fixture::new(&*house.store);
+    let f = house.fixture();
     let org = f.org;
     let (app, other) = (f.application().await, f.application().await);
     let condition = Condition::NothingReceived { app: app.id, window: 60 * MINUTE };
     house.rule(org, condition, Duration::ZERO, vec![]).await;
     house.pass(59 * MINUTE).await;
     assert_eq!(house.alerts(org).await, [], "it is new");
-    Fixture { org, ..house.fixture() }.send(&app, &[], house.now()).await;
+    house.fixture().send(&app, &[], house.now()).await;
     house.pass(59 * MINUTE).await;
-    Fixture { org, ..house.fixture() }.send(&other, &[], house.now()).await;
+    house.fixture().send(&other, &[], house.now()).await;
     house.look().await;
     assert_eq!(house.alerts(org).await, []);
     house.pass(MINUTE).await;
     let alert = house.expect_one(org, true).await;
     assert!(alert.text.contains("has received nothing for 1h"), "{}", alert.text);
-    Fixture { org, ..house.fixture() }.send(&app, &[], house.now()).await;
+    house.fixture().send(&app, &[], house.now()).await;
     house.look().await;
     house.expect_one(org, false).await;
     // What is deleted is nobody's worry.

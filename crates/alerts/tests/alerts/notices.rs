@@ -25,7 +25,7 @@ fn slack() -> Channel {
 
 /// A rule that fires at once for an application that never got anything, and that one.
 async fn firing(house: &mut House, channels: Vec<Channel>) -> (OrganizationId, Rule, Alert) {
-    let f = Fixture::new(&*house.store);
+    let f = house.fixture();
     let (org, mut app) = (f.org, f.new_application(house.now()));
     app.name = "Acme & <Sons>".into();
     f.create_application(&app).await;
@@ -81,7 +81,7 @@ async fn operators_are_told_as_of_anything_else() {
     let management = OrganizationId::management();
     let f = Fixture { org: management, ..house.fixture() };
     let mut listener = f.new_application(house.now());
-    listener.uid = Fixture::new(&*house.store).org.to_string().parse::<Uid>().ok();
+    listener.uid = house.fixture().org.to_string().parse::<Uid>().ok();
     f.create_application(&listener).await;
     let (_, _, alert) = firing(&mut house, vec![Channel::Operational]).await;
     house.restart();

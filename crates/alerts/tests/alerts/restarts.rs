@@ -9,10 +9,7 @@ use domain::{
 };
 use store::{
     deliveries::Settle,
-    suite::{
-        fixture::Fixture,
-        traffic::{DELIVERED, EXHAUSTED},
-    },
+    suite::traffic::{DELIVERED, EXHAUSTED},
 };
 
 use crate::support::{House, MINUTE};
@@ -23,7 +20,7 @@ fn slack() -> Vec<Channel> {
 
 /// A rule that fires for work that waits for ten minutes, held for five; and the work.
 async fn waiting(house: &House) -> (OrganizationId, domain::delivery::Delivery) {
-    let f = Fixture::new(&*house.store);
+    let f = house.fixture();
     let app = f.application().await;
     let endpoint = f.endpoint(&app).await;
     let condition = Condition::BacklogAge { over: 10 * MINUTE };
@@ -44,7 +41,7 @@ async fn a_restart_neither_repeats_nor_forgets() {
     house.expect_one(org, true).await;
     assert_eq!(house.out.take(), []);
     house.restart();
-    Fixture { org, ..house.fixture() }.tried(&delivery, 200, DELIVERED, house.now()).await;
+    house.fixture().tried(&delivery, 200, DELIVERED, house.now()).await;
     house.pass(5 * MINUTE).await;
     house.expect_one(org, false).await;
     assert_eq!(house.out.take().len(), 1);
@@ -67,7 +64,7 @@ async fn only_the_keeper_looks_and_the_next_one_goes_on() {
     house.pass(Duration::from_secs(15)).await;
     house.expect_one(org, true).await;
     house.keeper.store(false, Ordering::Relaxed);
-    Fixture { org, ..house.fixture() }.tried(&delivery, 200, DELIVERED, house.now()).await;
+    house.fixture().tried(&delivery, 200, DELIVERED, house.now()).await;
     house.pass(10 * MINUTE).await;
     house.expect_one(org, true).await;
     house.keeper.store(true, Ordering::Relaxed);
@@ -91,7 +88,7 @@ async fn two_that_look_at_once_fire_once() {
 #[tokio::test]
 async fn a_rule_has_so_many_open_alerts_and_no_more() {
     let mut house = House::new();
-    let f = Fixture::new(&*house.store);
+    let f = house.fixture();
     let org = f.org;
     let app = f.application().await;
     house.rule(org, Condition::EndpointFailing { time: MINUTE }, Duration::ZERO, vec![]).await;

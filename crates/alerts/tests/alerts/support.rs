@@ -75,6 +75,8 @@ pub struct House {
     pub clock: Arc<ManualClock>,
     pub out: Arc<Out>,
     pub keeper: Arc<AtomicBool>,
+    org: OrganizationId,
+    ids: Arc<SeededEntropy>,
     parts: AlertParts,
     evaluator: Evaluator,
 }
@@ -107,11 +109,14 @@ impl House {
             is_keeper: Arc::new(move || is_keeper.load(Ordering::Relaxed)),
         };
         let evaluator = Evaluator::new(parts.clone());
-        Self { store, clock, out, keeper, parts, evaluator }
+        let ids = Arc::new(SeededEntropy::new(5));
+        let org = OrganizationId::generate(at(0), &*ids);
+        Self { store, clock, out, keeper, org, ids, parts, evaluator }
     }
 
+    /// An organization: the same each time. Ids are never made twice.
     pub fn fixture(&self) -> Fixture<'_> {
-        Fixture::new(&*self.store)
+        Fixture { store: &*self.store, org: self.org, entropy: self.ids.clone() }
     }
 
     pub fn now(&self) -> Timestamp {
