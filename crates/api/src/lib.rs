@@ -25,4 +25,4 @@ pub use error::ApiError;
 pub use listening::{Deliveries, Handed, Listening};
 pub use openapi::openapi_json;
 pub use routes::{Api, router};
-pub use state::{Adopt, ApiOptions, ApiState, JudgeAgain, NotTaken, Ready};
+pub use state::{Adopt, ApiOptions, ApiState, JudgeAgain, NotTaken, Ready, TellOfAlerts};

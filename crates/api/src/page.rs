@@ -3,10 +3,13 @@
 use std::{fmt::Display, future::Future, str::FromStr};
 
 use domain::{
+    alert::{Alert, Rule},
     application::Application,
     attempt::Attempt,
     endpoint::Endpoint,
-    id::{ApplicationId, AttemptId, EndpointId, Id, MessageId, RejectedId, TaskId},
+    id::{
+        AlertId, AlertRuleId, ApplicationId, AttemptId, EndpointId, Id, MessageId, RejectedId, TaskId,
+    },
     message::Message,
     page::{Cursor, DEFAULT_PAGE, MAX_PAGE, Order, Page, PageRequest},
     task::Task,
@@ -199,6 +202,8 @@ fn body_bytes(message: &Message) -> usize {
 
 listed! {
     Application: ApplicationId, |item| item.id, |_| 0;
+    Rule: AlertRuleId, |item| item.id, |_| 0;
+    Alert: AlertId, |item| item.id, |_| 0;
     Endpoint: EndpointId, |item| item.id, |_| 0;
     Task: TaskId, |item| item.id, |_| 0;
     Message: MessageId, |item| item.id, body_bytes;
