@@ -95,7 +95,7 @@ async fn what_is_wrong_is_said() {
         (with("name", json!("a".repeat(257))), "body.name"),
         (with("holdSecs", json!(86_401)), "body.holdSecs"),
         (with("holdSecs", json!(-1)), "body.holdSecs"),
-        (with("condition", json!({"type": "no_such"})), "body.condition"),
+        (with("condition", json!({"type": "no_such"})), "body.condition.type"),
         (with("condition", json!({"type": "backlog_age"})), "body.condition.overSecs"),
         (with("condition", json!({"type": "backlog_age", "overSecs": 0})), "body.condition.overSecs"),
         (with("condition", window), "body.condition.windowSecs"),
