@@ -112,7 +112,8 @@ async fn what_is_wrong_is_said() {
     }
     assert_eq!(org.raw("POST", "/api/v1/alert/rule", "{").await.status, 422);
     assert_eq!(org.get(RULE).await.ok(200)["data"], json!([]));
-    org.get(&format!("{RULE}/nonsense")).await.ok(404);
+    let reply = org.get(&format!("{RULE}/nonsense")).await;
+    assert_eq!(reply.error(), (422, "path.rule_id".into()));
 }
 
 #[tokio::test]
