@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// Metrics that a text names.
+/// Metrics that a text names; a histogram by its buckets.
 fn named(text: &str) -> BTreeSet<String> {
     let of_name = |c: char| c.is_ascii_lowercase() || c == '_';
     let starts = text.match_indices("hookwright_").map(|(at, _)| &text[at..]);
-    starts.map(|rest| rest.chars().take_while(|c| of_name(*c)).collect()).collect()
+    let names = starts.map(|rest| rest.chars().take_while(|c| of_name(*c)).collect::<String>());
+    names.map(|name| name.trim_end_matches("_bucket").to_owned()).collect()
 }
 
 /// Metrics that the code of our crates makes: string literals of the name alone.
