@@ -172,11 +172,14 @@ impl Evaluator {
         if now < watched.next_look {
             return Ok(());
         }
-        watched.next_look = now.plus(rule.condition.window().unwrap_or_default() / LOOKS_PER_WINDOW);
-        let states: Vec<_> = watched.states.iter().map(|(subject, state)| (*subject, *state)).collect();
+        watched.next_look =
+            now.plus(rule.condition.window().unwrap_or_default() / LOOKS_PER_WINDOW);
+        let states: Vec<_> =
+            watched.states.iter().map(|(subject, state)| (*subject, *state)).collect();
         let look = Look { store: &*self.parts.store, org: rule.org, now };
         let observed = look.at(&rule.condition).await?;
-        let new = observed.keys().filter(|subject| !states.iter().any(|(known, _)| known == *subject));
+        let new =
+            observed.keys().filter(|subject| !states.iter().any(|(known, _)| known == *subject));
         let new: Vec<_> = new.map(|subject| (*subject, State::default())).collect();
         let mut open = states.iter().filter(|(_, state)| state.firing).count();
         for (subject, state) in states.into_iter().chain(new) {
@@ -252,7 +255,8 @@ impl Evaluator {
 
     fn clear(&mut self, rule: &Rule, subject: Subject, now: Timestamp) {
         let of_rule = self.live.iter_mut().find(|(_, alert)| {
-            alert.is_open() && (alert.org, alert.rule) == (rule.org, rule.id)
+            alert.is_open()
+                && (alert.org, alert.rule) == (rule.org, rule.id)
                 && alert.subject == subject
         });
         let Some((key, alert)) = of_rule else { return };
@@ -298,7 +302,8 @@ impl Evaluator {
                     continue;
                 }
                 let channel = channels.and_then(|all| all.get(usize::from(notice.channel)));
-                let Some(channel) = channel.filter(|channel| channel.shown() == notice.shown) else {
+                let Some(channel) = channel.filter(|channel| channel.shown() == notice.shown)
+                else {
                     notice.give_up("the rule has no such channel any more");
                     self.unwritten.insert(*key);
                     continue;
@@ -353,7 +358,5 @@ impl Evaluator {
 /// One for each channel of a rule.
 fn notices(rule: &Rule, cleared: bool, now: Timestamp) -> Vec<Notice> {
     let channels = rule.channels.iter().enumerate();
-    channels
-        .map(|(at, channel)| Notice::new(cleared, at as u8, channel.shown(), now))
-        .collect()
+    channels.map(|(at, channel)| Notice::new(cleared, at as u8, channel.shown(), now)).collect()
 }

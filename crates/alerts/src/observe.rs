@@ -182,8 +182,7 @@ impl Look<'_> {
         let mut found = Vec::new();
         for (app, _) in apps {
             let rows = self.rollups(Of::Application(app), span).await?;
-            let named =
-                |row: RollupRow| Some((Subject::Endpoint(app, row.endpoint?), row.rollup));
+            let named = |row: RollupRow| Some((Subject::Endpoint(app, row.endpoint?), row.rollup));
             found.extend(rows.into_iter().filter_map(named));
         }
         Ok(found)

@@ -29,7 +29,9 @@ fn finding(condition: &Condition, value: f64) -> String {
                 Latency::Delivery => "delivery time",
                 Latency::Response => "response time",
             };
-            format!("p{percentile} of {what} was {value} in the last {window} (threshold: {threshold})")
+            format!(
+                "p{percentile} of {what} was {value} in the last {window} (threshold: {threshold})"
+            )
         }
         Condition::SourceRejecting { over, window } => {
             let window = HumanDuration(*window);

@@ -8,7 +8,8 @@ use domain::{
     attempt::Attempt,
     endpoint::Endpoint,
     id::{
-        AlertId, AlertRuleId, ApplicationId, AttemptId, EndpointId, Id, MessageId, RejectedId, TaskId,
+        AlertId, AlertRuleId, ApplicationId, AttemptId, EndpointId, Id, MessageId, RejectedId,
+        TaskId,
     },
     message::Message,
     page::{Cursor, DEFAULT_PAGE, MAX_PAGE, Order, Page, PageRequest},

@@ -39,8 +39,7 @@ struct Mailer {
 
 impl Mailer {
     fn new(url: &Url, from: &str) -> anyhow::Result<Self> {
-        let from: Mailbox =
-            from.parse().ok().context("`smtp_from`: expected an e-mail address")?;
+        let from: Mailbox = from.parse().ok().context("`smtp_from`: expected an e-mail address")?;
         // What is wrong with it is not said: it holds a password.
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.as_str());
         let transport = transport.ok().context("`smtp_url`: not the URL of a mail server")?;
@@ -77,11 +76,7 @@ impl Out {
     /// As it is configured.
     pub fn new(destination: Arc<HttpDestination>, config: &Config) -> anyhow::Result<Self> {
         let mailer = config.smtp_url.as_ref().map(|url| Mailer::new(url, &config.smtp_from));
-        Ok(Self {
-            destination,
-            user_agent: config.user_agent.clone(),
-            mailer: mailer.transpose()?,
-        })
+        Ok(Self { destination, user_agent: config.user_agent.clone(), mailer: mailer.transpose()? })
     }
 }
 
@@ -205,10 +200,8 @@ mod tests {
     }
 
     fn out(mailer: Option<Mailer>, allow: &str) -> Out {
-        let options = HttpOptions {
-            allow: vec![allow.parse().expect("a range")],
-            ..HttpOptions::default()
-        };
+        let options =
+            HttpOptions { allow: vec![allow.parse().expect("a range")], ..HttpOptions::default() };
         let resolver = Arc::new(HickoryResolver::from_system().expect("a resolver"));
         let destination = HttpDestination::new(options, resolver, Arc::new(SystemClock::new()));
         let user_agent = "Hookwright".to_owned();

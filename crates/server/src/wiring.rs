@@ -176,12 +176,7 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
         },
         listening: Arc::new(NodeListening { engine: engine.clone(), listeners: listeners.clone() }),
         judge: Some(Arc::new(Judge(gateway.clone()))),
-        alerts: Some(Arc::new(Tests {
-            tell,
-            out,
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-        })),
+        alerts: Some(Arc::new(Tests { tell, out, clock: clock.clone(), entropy: entropy.clone() })),
         ..ApiOptions::new(keys::jwt_keys(config)?)
     };
     let state = ApiState::new(store, publisher.clone(), clock, entropy, options).await?;

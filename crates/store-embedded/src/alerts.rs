@@ -30,9 +30,10 @@ use crate::{
 
 /// Endpoints with work that are looked at for the oldest of it.
 const MOST_LANES: usize = 20_000;
-const RULE: &str = "org, id, doc, channels";
+/// Columns that [`rule`] reads.
+pub(crate) const RULE: &str = "org, id, doc, channels";
 
-fn rule(row: &Row<'_>, vault: &Vault) -> Result<Rule> {
+pub(crate) fn rule(row: &Row<'_>, vault: &Vault) -> Result<Rule> {
     let doc = row.get_ref(2)?.as_str().map_err(Error::corrupt)?;
     let channels = row.get_ref(3)?.as_blob().map_err(Error::corrupt)?;
     Ok(read_rule(vault, rows::id(row, 0)?, rows::id(row, 1)?, doc, channels)?)
@@ -59,7 +60,7 @@ fn alerts(conn: &Connection, sql: &str, params: impl Params) -> Result<Vec<Alert
 }
 
 /// Writes a rule. Whether one was written: where one is expected, only if it is there as it was.
-fn write(tx: &Tx<'_>, rule: &Rule, expected: Option<Timestamp>) -> Result<bool> {
+pub(crate) fn write(tx: &Tx<'_>, rule: &Rule, expected: Option<Timestamp>) -> Result<bool> {
     let sql = match expected {
         None => {
             "/* create_alert_rule */ INSERT INTO alert_rule (org, id, updated_at, doc, channels)
@@ -102,7 +103,7 @@ fn detail(rule: &Rule) -> serde_json::Value {
     json!({ "name": rule.name, "enabled": enabled, "condition": condition, "channels": channels })
 }
 
-fn put(tx: &Tx<'_>, alert: &Alert) -> Result<bool> {
+pub(crate) fn put(tx: &Tx<'_>, alert: &Alert) -> Result<bool> {
     let sql = "/* put_alert */ INSERT INTO alert (org, id, rule, subject, open, live, doc)
         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT (?5 AND EXISTS (SELECT 1 FROM alert
             WHERE org = ?1 AND rule = ?3 AND subject = ?4 AND open AND id <> ?2))
@@ -144,8 +145,7 @@ fn oldest_due(conn: &Connection, org: OrganizationId) -> Result<Option<OldestDue
         let params = params![tx::endpoint_of(lane), org.raw()];
         let ids = owner.query_row(params, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         if let Some((app, endpoint)) = ids {
-            let (app, endpoint) =
-                (ApplicationId::from_raw(app), EndpointId::from_raw(endpoint));
+            let (app, endpoint) = (ApplicationId::from_raw(app), EndpointId::from_raw(endpoint));
             oldest = Some(OldestDue { app, endpoint, due });
         }
     }

@@ -8,11 +8,7 @@ use domain::{
     page::{Page, PageRequest},
     token::Actor,
 };
-use store::{
-    Alerts, Result,
-    alerts::OldestDue,
-    catalog::Refused,
-};
+use store::{Alerts, Result, alerts::OldestDue, catalog::Refused};
 
 use crate::{MemoryStore, page::page, state::State};
 
@@ -29,8 +25,10 @@ impl State {
 
     fn put_alert(&mut self, alert: Alert) -> bool {
         let rival = |other: &Alert| {
-            other.is_open() && (other.org, other.rule) == (alert.org, alert.rule)
-                && other.subject == alert.subject && other.id != alert.id
+            other.is_open()
+                && (other.org, other.rule) == (alert.org, alert.rule)
+                && other.subject == alert.subject
+                && other.id != alert.id
         };
         if alert.is_open() && self.alerts.values().any(rival) {
             return false;

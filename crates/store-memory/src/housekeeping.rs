@@ -110,9 +110,10 @@ impl State {
     }
 
     fn sweep_alerts(&mut self, limits: RetentionLimits, swept: &mut Swept) {
-        let over = self.alerts.iter().filter(|((_, id), alert)| {
-            id.timestamp() < limits.history_before && !alert.is_live()
-        });
+        let over = self
+            .alerts
+            .iter()
+            .filter(|((_, id), alert)| id.timestamp() < limits.history_before && !alert.is_live());
         for key in bounded(over.map(|(key, _)| *key), limits.rows, &mut swept.more) {
             self.alerts.remove(&key);
         }

@@ -12,8 +12,8 @@ use domain::{
     endpoint::Endpoint,
     event_type::EventType,
     id::{
-        AlertId, AlertRuleId, ApplicationId, AttemptId, DeliveryId, EndpointId, MessageId, OrganizationId, RejectedId,
-        TaskId, TokenId,
+        AlertId, AlertRuleId, ApplicationId, AttemptId, DeliveryId, EndpointId, MessageId,
+        OrganizationId, RejectedId, TaskId, TokenId,
     },
     message::Message,
     name::EventTypeName,

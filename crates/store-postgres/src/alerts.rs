@@ -30,7 +30,8 @@ const MOST_LANES: i64 = 200;
 /// Held by whoever adds a rule, for its transaction: else two of them could both be the last one. The
 /// organization is the other half of it. ("Hkwa")
 const LOCK: i32 = 0x486b_7761;
-const RULE: &str = "org, id, doc, channels";
+/// Columns that [`rule`] reads.
+pub(crate) const RULE: &str = "org, id, doc, channels";
 /// The earliest row of each lane, a seek for each of them.
 const OLDEST: &str = "/* oldest_due */ SELECT l.app, l.endpoint, l.due
     FROM generate_series(0, 1023) AS s (shard) CROSS JOIN LATERAL (
@@ -49,7 +50,7 @@ const OLDEST: &str = "/* oldest_due */ SELECT l.app, l.endpoint, l.due
         AND NOT e.disabled AND e.deleted_at IS NULL)
     ORDER BY l.due, l.endpoint LIMIT 1";
 
-fn rule(row: &Row, vault: &Vault) -> Result<Rule> {
+pub(crate) fn rule(row: &Row, vault: &Vault) -> Result<Rule> {
     let (org, id) = (rows::id(row, 0)?, rows::id(row, 1)?);
     Ok(read_rule(vault, org, id, rows::get(row, 2)?, rows::bytes(row, 3)?)?)
 }
@@ -62,9 +63,19 @@ fn detail(rule: &Rule) -> serde_json::Value {
 }
 
 async fn create(tx: &Tx, ports: &Ports, actor: &Actor, rule: &Rule) -> Result<bool> {
+    let written = insert(tx, ports, rule).await?;
+    if written {
+        audit(tx, ports, rule.org, actor, "alert_rule.create", &rule.id, &detail(rule)).await?;
+    }
+    Ok(written)
+}
+
+/// Inserts a rule, unless the organization has as many as it may.
+pub(crate) async fn insert(tx: &Tx, ports: &Ports, rule: &Rule) -> Result<bool> {
     let org = rule.org.raw().as_slice();
     let half = i32::from_be_bytes([org[16], org[17], org[18], org[19]]);
-    tx.query("/* create_alert_rule */ SELECT pg_advisory_xact_lock($1, $2)", &[&LOCK, &half]).await?;
+    tx.query("/* create_alert_rule */ SELECT pg_advisory_xact_lock($1, $2)", &[&LOCK, &half])
+        .await?;
     let channels = sealed::seal_channels(&ports.vault, rule.org, rule.id, &rule.channels);
     let written = tx
         .execute(
@@ -81,9 +92,6 @@ async fn create(tx: &Tx, ports: &Ports, actor: &Actor, rule: &Rule) -> Result<bo
             ],
         )
         .await?;
-    if written > 0 {
-        audit(tx, ports, rule.org, actor, "alert_rule.create", &rule.id, &detail(rule)).await?;
-    }
     Ok(written > 0)
 }
 
@@ -136,7 +144,7 @@ async fn delete(
 
 /// A second one that is open for the same rule and subject is not inserted. Where two nodes do so at once,
 /// one loses to the index, and finds out when it tries again.
-async fn put(tx: &Tx, alert: &Alert) -> Result<bool> {
+pub(crate) async fn put(tx: &Tx, alert: &Alert) -> Result<bool> {
     let written = tx
         .execute(
             "/* put_alert */ INSERT INTO alert (org, id, rule, subject, open, live, doc)
@@ -184,8 +192,7 @@ impl Alerts for PostgresStore {
         expected: Timestamp,
     ) -> store::Result<Result<(), Refused<AlertRuleId>>> {
         let (ports, rule) = (&self.shared.ports, &rule);
-        let change =
-            |tx: Arc<Tx>| async move { update(&tx, ports, actor, rule, expected).await };
+        let change = |tx: Arc<Tx>| async move { update(&tx, ports, actor, rule, expected).await };
         Ok(self.shared.change(change).await?)
     }
 
@@ -209,8 +216,7 @@ impl Alerts for PostgresStore {
         let sql =
             format!("/* alert_rule */ SELECT {RULE} FROM alert_rule WHERE org = $1 AND id = $2");
         let conn = self.shared.read().await?;
-        let found =
-            conn.query_opt(&sql, &[&org.raw().as_slice(), &id.raw().as_slice()]).await?;
+        let found = conn.query_opt(&sql, &[&org.raw().as_slice(), &id.raw().as_slice()]).await?;
         Ok(found.map(|row| rule(&row, &self.shared.ports.vault)).transpose()?)
     }
 

@@ -27,7 +27,14 @@ fn of(minutes: u32, per: Per) -> Of {
 }
 
 /// Attempts that just were, and took so long.
-async fn attempts(house: &House, app: &Application, to: &Endpoint, ok: bool, n: usize, millis: u64) {
+async fn attempts(
+    house: &House,
+    app: &Application,
+    to: &Endpoint,
+    ok: bool,
+    n: usize,
+    millis: u64,
+) {
     let f = house.fixture();
     for _ in 0..n {
         let sent = f.send(app, &[to], house.now()).await;

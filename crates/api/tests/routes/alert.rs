@@ -97,7 +97,10 @@ async fn what_is_wrong_is_said() {
         (with("holdSecs", json!(-1)), "body.holdSecs"),
         (with("condition", json!({"type": "no_such"})), "body.condition.type"),
         (with("condition", json!({"type": "backlog_age"})), "body.condition.overSecs"),
-        (with("condition", json!({"type": "backlog_age", "overSecs": 0})), "body.condition.overSecs"),
+        (
+            with("condition", json!({"type": "backlog_age", "overSecs": 0})),
+            "body.condition.overSecs",
+        ),
         (with("condition", window), "body.condition.windowSecs"),
         (with("condition", both), "body.condition.share"),
         (with("condition", nobody), "body.condition.appId"),
@@ -106,7 +109,10 @@ async fn what_is_wrong_is_said() {
         (with("channels", json!([{"type": "pager"}])), "body.channels.[0].type"),
         (with("channels", json!([{"type": "slack"}])), "body.channels.[0].url"),
         (with("channels", json!([{"type": "slack", "url": "ftp://x"}])), "body.channels.[0].url"),
-        (with("channels", json!([{"type": "email", "to": "a@b\r\nBcc: c@d"}])), "body.channels.[0].to"),
+        (
+            with("channels", json!([{"type": "email", "to": "a@b\r\nBcc: c@d"}])),
+            "body.channels.[0].to",
+        ),
     ] {
         assert_eq!(org.post(RULE, body.clone()).await.error(), (422, loc.into()), "{body}");
     }
@@ -160,7 +166,10 @@ async fn channels_are_tried() {
     let path = format!("{RULE}/{}/test", made["id"].as_str().expect("id"));
     let told = org.post(&path, json!({})).await.ok(200);
     let slack = json!({"type": "slack", "host": "hooks.slack.example"});
-    assert_eq!(told["data"][1], json!({"channel": slack, "sent": false, "error": "it answered 404"}));
+    assert_eq!(
+        told["data"][1],
+        json!({"channel": slack, "sent": false, "error": "it answered 404"})
+    );
     assert_eq!(told["data"][0]["sent"], true);
     assert_eq!(told["data"].as_array().map(Vec::len), Some(3));
     // Without anybody who tells.

@@ -311,7 +311,8 @@ mod tests {
             of: of(5),
         };
         let age = Condition::BacklogAge { over: Duration::from_secs(600) };
-        let refused = Condition::SourceRejecting { over: Rejections::Count(0), window: of(5).window };
+        let refused =
+            Condition::SourceRejecting { over: Rejections::Count(0), window: of(5).window };
         for (condition, value, want) in [
             (rate, 89.99, Bad),
             (rate, 90.0, Near),

@@ -104,7 +104,10 @@ mod tests {
                 vec![(60, fired(0))],
             ),
             // Nothing to judge by ends it as well.
-            (vec![(0, BAD), (60, BAD), (70, None), (130, None)], vec![(60, fired(0)), (130, cleared)]),
+            (
+                vec![(0, BAD), (60, BAD), (70, None), (130, None)],
+                vec![(60, fired(0)), (130, cleared)],
+            ),
             // A clock that goes back.
             (vec![(100, BAD), (20, BAD), (70, BAD), (80, BAD)], vec![(80, fired(20))]),
         ] {

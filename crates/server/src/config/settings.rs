@@ -237,7 +237,10 @@ impl Config {
                 return Err(("smtp_url", reason.to_owned()));
             }
             if self.smtp_from.is_empty() {
-                return Err(("smtp_from", "expected an e-mail address, as `smtp_url` is set".into()));
+                return Err((
+                    "smtp_from",
+                    "expected an e-mail address, as `smtp_url` is set".into(),
+                ));
             }
         }
         if self.window_initial > self.window_max {

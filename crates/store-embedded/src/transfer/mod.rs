@@ -98,6 +98,8 @@ fn export(
         Part::Tokens => records::tokens(conn, after, limits),
         Part::Revocations => records::revocations(conn, after, limits),
         Part::Tasks => records::tasks(conn, after, limits),
+        Part::AlertRules => records::alert_rules(conn, vault, after, limits),
+        Part::Alerts => records::alerts(conn, after, limits),
         Part::Audit => records::audit(conn, after, limits),
     }
 }
@@ -125,6 +127,8 @@ fn write(tx: &mut Tx<'_>, record: &Record) -> Result<()> {
         Record::Token(token) => records::write_token(tx, token),
         Record::Revocation(revocation) => records::write_revocation(tx, revocation),
         Record::Task(task) => crate::tasks::write(tx, task),
+        Record::AlertRule(rule) => records::write_alert_rule(tx, rule),
+        Record::Alert(alert) => records::write_alert(tx, alert),
         Record::Audit(row) => records::write_audit(tx, row),
     }
 }
@@ -163,6 +167,7 @@ fn is_empty(conn: &Connection) -> Result<bool> {
         OR EXISTS (SELECT 1 FROM claim) OR EXISTS (SELECT 1 FROM claim_recent)
         OR EXISTS (SELECT 1 FROM response) OR EXISTS (SELECT 1 FROM token)
         OR EXISTS (SELECT 1 FROM revocation) OR EXISTS (SELECT 1 FROM task)
+        OR EXISTS (SELECT 1 FROM alert_rule) OR EXISTS (SELECT 1 FROM alert)
         OR EXISTS (SELECT 1 FROM audit))";
     Ok(conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
@@ -185,6 +190,8 @@ fn sizes(conn: &Connection) -> Result<[u64; Part::ALL.len()]> {
             Part::Tokens => "/* move */ SELECT count(*) FROM token",
             Part::Revocations => "/* move */ SELECT count(*) FROM revocation",
             Part::Tasks => "/* move */ SELECT count(*) FROM task",
+            Part::AlertRules => "/* move */ SELECT count(*) FROM alert_rule",
+            Part::Alerts => "/* move */ SELECT count(*) FROM alert",
             Part::Audit => "/* move */ SELECT count(*) FROM audit",
         };
         *size = conn.query_row(sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs();

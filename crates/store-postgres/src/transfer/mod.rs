@@ -124,6 +124,8 @@ impl Shared {
             Part::Tokens => records::tokens(conn, after, limits).await,
             Part::Revocations => records::revocations(conn, after, limits).await,
             Part::Tasks => records::tasks(conn, after, limits).await,
+            Part::AlertRules => records::alert_rules(conn, vault, after, limits).await,
+            Part::Alerts => records::alerts(conn, after, limits).await,
             Part::Audit => records::audit(conn, after, limits).await,
         }
     }
@@ -163,6 +165,7 @@ impl Shared {
             OR EXISTS (SELECT 1 FROM attempt) OR EXISTS (SELECT 1 FROM claim)
             OR EXISTS (SELECT 1 FROM response) OR EXISTS (SELECT 1 FROM token)
             OR EXISTS (SELECT 1 FROM revocation) OR EXISTS (SELECT 1 FROM task)
+            OR EXISTS (SELECT 1 FROM alert_rule) OR EXISTS (SELECT 1 FROM alert)
             OR EXISTS (SELECT 1 FROM audit))";
         rows::get(&self.read().await?.query_one(sql, &[]).await?, 0)
     }
@@ -186,6 +189,8 @@ impl Shared {
                 Part::Tokens => "/* move */ SELECT count(*) FROM token",
                 Part::Revocations => "/* move */ SELECT count(*) FROM revocation",
                 Part::Tasks => "/* move */ SELECT count(*) FROM task",
+                Part::AlertRules => "/* move */ SELECT count(*) FROM alert_rule",
+                Part::Alerts => "/* move */ SELECT count(*) FROM alert",
                 Part::Audit => "/* move */ SELECT count(*) FROM audit",
             };
             *size = rows::narrow(rows::get::<i64>(&client.query_one(sql, &[]).await?, 0)?)?;
@@ -219,6 +224,8 @@ async fn write(tx: &Tx, ports: &Ports, record: &Record) -> Result<()> {
         Record::Token(token) => crate::tokens::create(tx, token).await,
         Record::Revocation(revocation) => records::write_revocation(tx, ports, revocation).await,
         Record::Task(task) => records::write_task(tx, task).await,
+        Record::AlertRule(rule) => records::write_alert_rule(tx, ports, rule).await,
+        Record::Alert(alert) => records::write_alert(tx, alert).await,
         Record::Audit(row) => records::write_audit(tx, ports, row).await,
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::{
+    alert::{Alert, Rule},
     application::Application,
     attempt::Attempt,
     claim::ClaimKey,
@@ -40,12 +41,14 @@ pub enum Part {
     Tokens,
     Revocations,
     Tasks,
+    AlertRules,
+    Alerts,
     Audit,
 }
 
 impl Part {
     /// All of them, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Organizations,
         Self::Applications,
         Self::Endpoints,
@@ -58,6 +61,8 @@ impl Part {
         Self::Tokens,
         Self::Revocations,
         Self::Tasks,
+        Self::AlertRules,
+        Self::Alerts,
         Self::Audit,
     ];
 
@@ -76,6 +81,8 @@ impl Part {
             Self::Tokens => "tokens",
             Self::Revocations => "revocations",
             Self::Tasks => "tasks",
+            Self::AlertRules => "alert rules",
+            Self::Alerts => "alerts",
             Self::Audit => "audit rows",
         }
     }
@@ -146,6 +153,10 @@ pub enum Record {
     Revocation(Revocation),
     /// A task.
     Task(Task),
+    /// An alert rule with its channels.
+    AlertRule(Rule),
+    /// An alert, over or not.
+    Alert(Alert),
     /// Who did what.
     Audit(AuditRow),
 }

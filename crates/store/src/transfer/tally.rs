@@ -18,7 +18,9 @@ use serde::Serialize;
 
 use super::{AuditRow, MovedBody, MovedDelivery, MovedMessage, Record};
 use crate::{
-    Result, codec,
+    Result,
+    alert_doc::rule_doc,
+    codec,
     history::DeliveryRecord,
     publish::{Claim, SavedResponse},
 };
@@ -170,6 +172,17 @@ fn write(f: &mut Fields, record: &Record) -> Result<()> {
             f.option(cursor.as_ref(), Fields::id);
             f.number(*done);
             f.time(*updated_at);
+        }
+        Record::AlertRule(rule) => {
+            f.text("alert rule");
+            f.id(&rule.org);
+            f.id(&rule.id);
+            f.text(&rule_doc(rule));
+            f.json(&rule.channels);
+        }
+        Record::Alert(alert) => {
+            f.text("alert");
+            f.json(alert);
         }
         Record::Audit(AuditRow { org, at, actor, action, target, detail }) => {
             f.text("audit");

@@ -38,7 +38,11 @@ pub struct AlertChannelIn {
 
 impl AlertChannelIn {
     /// The channel; `old` is the one that stands at its place.
-    fn checked(&self, old: Option<&Channel>, mail: bool) -> Result<Channel, (&'static str, String)> {
+    fn checked(
+        &self,
+        old: Option<&Channel>,
+        mail: bool,
+    ) -> Result<Channel, (&'static str, String)> {
         let url = || match (&self.url, old) {
             (Some(url), _) => url.parse().map_err(|msg: &str| ("url", msg.to_owned())),
             (None, Some(Channel::Slack { url })) if self.kind == "slack" => Ok(url.clone()),

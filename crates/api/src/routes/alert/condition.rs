@@ -141,7 +141,9 @@ impl AlertCondition {
     /// The condition, if all is right with it; `app` is what [`Self::app`] names.
     pub fn checked(&self, app: Option<ApplicationId>, faults: &mut Faults) -> Option<Condition> {
         let condition = match *self {
-            Self::EndpointFailing { for_secs } => Condition::EndpointFailing { time: SECS(for_secs) },
+            Self::EndpointFailing { for_secs } => {
+                Condition::EndpointFailing { time: SECS(for_secs) }
+            }
             Self::EndpointDisabled => Condition::EndpointDisabled,
             Self::BacklogAge { over_secs } => Condition::BacklogAge { over: SECS(over_secs) },
             Self::SuccessRateBelow { percent, window_secs, min_attempts, per } => {
@@ -199,7 +201,9 @@ impl From<&Of> for AlertPer {
 impl From<&Condition> for AlertCondition {
     fn from(condition: &Condition) -> Self {
         match condition {
-            Condition::EndpointFailing { time } => Self::EndpointFailing { for_secs: time.as_secs() },
+            Condition::EndpointFailing { time } => {
+                Self::EndpointFailing { for_secs: time.as_secs() }
+            }
             Condition::EndpointDisabled => Self::EndpointDisabled,
             Condition::BacklogAge { over } => Self::BacklogAge { over_secs: over.as_secs() },
             Condition::SuccessRateBelow { percent, of } => Self::SuccessRateBelow {
@@ -229,10 +233,9 @@ impl From<&Condition> for AlertCondition {
                 let window_secs = window.as_secs();
                 Self::SourceRejecting { share, count, min_requests, window_secs }
             }
-            Condition::NothingReceived { app, window } => Self::NothingReceived {
-                app_id: app.to_string(),
-                window_secs: window.as_secs(),
-            },
+            Condition::NothingReceived { app, window } => {
+                Self::NothingReceived { app_id: app.to_string(), window_secs: window.as_secs() }
+            }
         }
     }
 }
