@@ -152,13 +152,16 @@ fn oldest_due(conn: &Connection, org: OrganizationId) -> Result<Option<OldestDue
     Ok(oldest)
 }
 
+/// Organization, rule.
+type RulePlace = ([u8; 20], [u8; 20]);
+
 /// Seals with the newest key the channels of up to `limit` rules behind `after`. Returns the last one looked
 /// at (`None` at the end), and how many were sealed anew.
 pub(crate) fn reseal(
     tx: &mut Tx<'_>,
-    after: ([u8; 20], [u8; 20]),
+    after: RulePlace,
     limit: usize,
-) -> Result<(Option<([u8; 20], [u8; 20])>, usize)> {
+) -> Result<(Option<RulePlace>, usize)> {
     let vault = tx.ports.vault.clone();
     let mut statement = tx.conn.prepare_cached(
         "/* reseal */ SELECT org, id, channels FROM alert_rule WHERE (org, id) > (?1, ?2)

@@ -259,7 +259,7 @@ impl Condition {
         };
         let age = |time: Duration| (Duration::from_secs(1)..=MAX_AGE).contains(&time);
         let window = |window: Duration| {
-            (MINUTE..=MAX_WINDOW).contains(&window) && window.as_secs() % 60 == 0
+            (MINUTE..=MAX_WINDOW).contains(&window) && window.as_secs().is_multiple_of(60)
         };
         const AGE: &str = "must be 1 to 2592000 (30 days)";
         const WINDOW: &str = "must be whole minutes: 60 to 86400 (a day)";
