@@ -6,10 +6,12 @@ mod common;
 use std::time::Duration;
 
 use common::Database;
-use domain::{application::Application, endpoint::Endpoint, endpoint::Transformation, name::Ref};
+use domain::{
+    alert::Rule, application::Application, endpoint::Endpoint, endpoint::Transformation, name::Ref,
+};
 use hookwright_store_postgres::PostgresStore;
 use store::{
-    Catalog, Rejected, StoreError,
+    Alerts, Catalog, Rejected, StoreError,
     rejected::RejectedRequest,
     suite::{
         fixture::{ACTOR, Fixture, at, first},
@@ -22,6 +24,7 @@ struct Held {
     app: Application,
     endpoint: Endpoint,
     request: RejectedRequest,
+    rule: Rule,
 }
 
 impl Held {
@@ -39,7 +42,9 @@ impl Held {
         f.create_endpoint(&endpoint).await;
         let request = f.new_rejected(&app, at(1));
         store.keep_rejected(vec![request.clone()]).await.expect("kept");
-        Self { app, endpoint, request }
+        let rule = f.new_rule(at(2));
+        assert_eq!(store.create_alert_rule(&ACTOR, rule.clone()).await, Ok(true));
+        Self { app, endpoint, request, rule }
     }
 
     async fn assert_in(&self, store: &PostgresStore) {
@@ -52,6 +57,8 @@ impl Held {
         );
         let found = store.rejected(tenant(&self.app), self.request.id).await;
         assert_eq!(found, Ok(Some(self.request.clone())));
+        let found = store.alert_rule(self.rule.org, self.rule.id).await;
+        assert_eq!(found, Ok(Some(self.rule.clone())));
     }
 }
 
@@ -69,7 +76,7 @@ async fn secrets_open_only_with_their_key() {
     database.sql(&format!("UPDATE endpoint SET transformation = '{before}'"));
     let held = Held { endpoint, ..held };
 
-    assert_eq!(store.reseal().await, Ok(3));
+    assert_eq!(store.reseal().await, Ok(4));
     assert_eq!(store.reseal().await, Ok(0), "nothing is left to do");
     let store = database.try_open(&[[2; 32]], 3).await.expect("opens with the new key");
     held.assert_in(&store).await;

@@ -13,8 +13,9 @@ use super::fixture::{ACTOR, Fixture, assert_pages, at, first, newest};
 use crate::{Store, catalog::Refused, housekeeping::RetentionLimits};
 
 impl Fixture<'_> {
-    fn new_rule(&self, created_at: Timestamp) -> Rule {
-        let url = "https://hooks.example/services/secret".parse().expect("a url");
+    /// A rule that is not stored yet.
+    pub fn new_rule(&self, created_at: Timestamp) -> Rule {
+        let url = "https://hooks.example/services/hidden-in-the-path".parse().expect("a url");
         let window = Duration::from_secs(300);
         let of = Of { window, min_attempts: 10, per: Per::Application };
         Rule {
