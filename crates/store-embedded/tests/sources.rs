@@ -141,7 +141,8 @@ async fn files_of_the_release_before_are_brought_forward() {
     };
     connect(&dir)
         .execute_batch(
-            "DROP TABLE rollup; DROP TABLE rollup_app; DROP TABLE rollup_type; DROP TABLE rolled_up;
+            "DROP TABLE alert_rule; DROP TABLE alert;
+             DROP TABLE rollup; DROP TABLE rollup_app; DROP TABLE rollup_type; DROP TABLE rolled_up;
              DROP INDEX endpoint_failing; DROP TABLE rejected; DROP INDEX application_source;
              ALTER TABLE application DROP COLUMN source;
              ALTER TABLE endpoint DROP COLUMN transformation;

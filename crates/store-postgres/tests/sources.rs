@@ -136,7 +136,8 @@ async fn nodes_of_the_release_before_go_on() {
     let endpoint = f.endpoint(&app).await;
     drop(store);
     database.sql(
-        "DROP TABLE rejected; ALTER TABLE application DROP COLUMN source;
+        "DROP TABLE alert_rule; DROP TABLE alert;
+         DROP TABLE rejected; ALTER TABLE application DROP COLUMN source;
          ALTER TABLE endpoint DROP COLUMN transformation; UPDATE hookwright_version SET version = 1",
     );
     let store = database.open(2).await;
