@@ -39,6 +39,9 @@ const PLAIN = new Intl.NumberFormat();
 export const count = (value: number | null | undefined) =>
   value === null || value === undefined ? "–" : value < 100_000 ? PLAIN.format(value) : COMPACT.format(value);
 
+/** Every digit, as a bill has it. */
+export const exact = (value: number) => PLAIN.format(value);
+
 export const percent = (share: number | null | undefined) =>
   share === null || share === undefined ? "–" : `${(share * 100).toFixed(share > 0.99 && share < 1 ? 2 : 1).replace(/\.0+$/, "")} %`;
 
