@@ -4,7 +4,6 @@ import { after, before, test } from "node:test";
 import { accessible, api, base, launch, loaded, tab } from "./browser.mjs";
 import { userCreated } from "./catalogue.mjs";
 import { product } from "./embed.mjs";
-import { PENDING } from "./pending.mjs";
 
 const PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 /** The only one whose pages may embed the portal, by the server's settings. */
@@ -27,7 +26,7 @@ const access = (body) => api("POST", `/api/v1/auth/app-portal-access/${app.id}`,
 
 for (const scheme of ["light", "dark"]) {
   test(`its pages, ${scheme}`, { timeout: 120_000 }, async () => {
-    const { page, fine, close } = await tab(browser, { refused: PENDING });
+    const { page, fine, close } = await tab(browser);
     const { url } = await access({});
     const pages = [
       ["", "nobody listens"], [`/app/${app.id}/endpoint/${endpoint.id}`, "Signing secret"], [`/app/${app.id}/msg`, message.id],
@@ -50,7 +49,7 @@ for (const scheme of ["light", "dark"]) {
 }
 
 test("what the token does not allow is not offered", async () => {
-  const { page, fine, close } = await tab(browser, { refused: PENDING });
+  const { page, fine, close } = await tab(browser);
   const { url } = await access({ capabilities: ["ViewBase"] });
   await page.goto(url);
   await page.getByRole("link", { name: endpoint.url }).click();
@@ -67,7 +66,7 @@ test("what the token does not allow is not offered", async () => {
 });
 
 test("a customer manages an endpoint, and sees nothing of others", async () => {
-  const { page, close } = await tab(browser, { refused: PENDING });
+  const { page, close } = await tab(browser);
   const { url } = await access({});
   await page.goto(url);
   await page.getByRole("button", { name: "Add endpoint" }).click();

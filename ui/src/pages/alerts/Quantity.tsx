@@ -1,7 +1,7 @@
 import { Group, NativeSelect, NumberInput } from "@mantine/core";
 import { useState } from "react";
 
-const UNITS = [{ value: "1", label: "seconds" }, { value: "60", label: "minutes" }, { value: "3600", label: "hours" }];
+const UNITS = [{ value: "1", label: "seconds" }, { value: "60", label: "minutes" }, { value: "3600", label: "hours" }, { value: "86400", label: "days" }];
 
 interface Props {
   label: string;

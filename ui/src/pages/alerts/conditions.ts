@@ -38,7 +38,7 @@ const PERCENTILES = [{ value: "95", label: "95 of 100 (p95)" }, { value: "99", l
 export const KINDS = {
   endpoint_failing: {
     type: "endpoint_failing", label: "An endpoint keeps failing", about: "Nothing has arrived at an endpoint for a while.",
-    fields: [{ name: "forSecs", label: "Only failures for", kind: "duration", value: 900 }],
+    fields: [{ name: "forSecs", label: "Only failures for", kind: "duration", value: 900, most: 30 * DAY }],
   },
   endpoint_disabled: {
     type: "endpoint_disabled", label: "An endpoint was disabled", about: "Because it failed for days, or answered that it is gone. Not when somebody disables it.",
@@ -46,7 +46,7 @@ export const KINDS = {
   },
   backlog_age: {
     type: "backlog_age", label: "Deliveries are late", about: "Something has been due for too long, in all of the organization.",
-    fields: [{ name: "overSecs", label: "Due for more than", kind: "duration", value: 300 }],
+    fields: [{ name: "overSecs", label: "Due for more than", kind: "duration", value: 300, most: 30 * DAY }],
   },
   success_rate_below: {
     type: "success_rate_below", label: "Too few attempts succeed", about: "The success rate falls below a share.",
@@ -75,7 +75,7 @@ export const KINDS = {
     type: "nothing_received", label: "Nothing is received", about: "An application or a source has had no message for a while.",
     fields: [
       { name: "appId", label: "Application or source", description: "Its id; of an application also its uid.", kind: "text", placeholder: "app_… or src_…", value: "" },
-      { name: "windowSecs", label: "Nothing for", description: "Whole minutes, up to a day.", kind: "duration", value: 3600, most: DAY, minutes: true },
+      { name: "windowSecs", label: "Nothing for", kind: "duration", value: 3600, most: 30 * DAY },
     ],
   },
 } satisfies Record<string, Kind>;
