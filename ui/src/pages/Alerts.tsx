@@ -4,6 +4,7 @@ import { getRouteApi } from "@tanstack/react-router";
 import { LOOKED_AT_MS, useOpenAlerts } from "../api/alerts";
 import { $api, pages } from "../api/client";
 import { DataTable, PagedTable } from "../components/DataTable";
+import { TextLink } from "../components/links";
 import { Page, Section } from "../components/Page";
 import { EmptyState, ErrorState } from "../components/states";
 import { firedColumns } from "./alerts/Fired";
@@ -38,7 +39,7 @@ function Open() {
           rows={data?.data}
           columns={firedColumns.filter(({ header }) => header !== "Over")}
           rowKey={(alert) => alert.id}
-          empty={<EmptyState title="Nothing is wrong" icon={<IconCircleCheck size={22} />}>No rule has found anything. Rules are made under “Rules”.</EmptyState>}
+          empty={<EmptyState title="Nothing is wrong" icon={<IconCircleCheck size={22} />}>No rule has found anything. <TextLink to="/alerts" search={{ tab: "rules" }}>See the rules</TextLink>.</EmptyState>}
         />
       )}
     </Section>

@@ -14,9 +14,8 @@ export function AlertState({ alert }: { alert: Alert }) {
 /** What all its notices together have come to. */
 function Told({ notices }: { notices: Alert["notices"] }) {
   const missing = notices.filter(({ sentAt }) => !sentAt);
-  if (notices.length === 0) return <>Nobody</>;
-  if (missing.length === 0) return <>Everybody</>;
-  return <StatusBadge tone="warn">{`${missing.length} not sent`}</StatusBadge>;
+  if (missing.length > 0) return <StatusBadge tone="warn">{`${missing.length} not sent`}</StatusBadge>;
+  return <span className="hw-time">{notices.length === 0 ? "Nobody" : "Everybody"}</span>;
 }
 
 export const firedColumns: Column<Alert>[] = [

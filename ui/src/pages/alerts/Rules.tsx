@@ -84,7 +84,7 @@ function Actions({ rule }: { rule: Rule }) {
   };
   const button = { size: "compact-xs" };
   return (
-    <Group gap={4} justify="flex-end" className="hw-actions">
+    <Group gap={4} justify="flex-end">
       <TestNotice rule={rule} />
       <Button {...button} variant="default" onClick={open}>Edit</Button>
       {rule.enabled ? (

@@ -22,7 +22,7 @@ interface Kind {
 const DAY = 86_400;
 
 const WINDOW: Field = { name: "windowSecs", label: "Looking back", description: "Whole minutes, up to a day.", kind: "duration", value: 300, most: DAY, minutes: true };
-const ENOUGH: Field = { name: "minAttempts", label: "Least attempts", description: "Fewer in that time say nothing.", kind: "number", value: 10 };
+const ENOUGH: Field = { name: "minAttempts", label: "Only with at least", description: "Fewer say nothing.", kind: "number", value: 10, unit: "attempts" };
 const PER: Field = {
   name: "per", label: "Watched for", kind: "choice", value: "application",
   options: [
@@ -33,7 +33,7 @@ const PER: Field = {
 const LATENCIES = [
   { value: "delivery", label: "From accepted to delivered" }, { value: "response", label: "Until the receiver answers" },
 ];
-const PERCENTILES = [{ value: "95", label: "95 of 100 (p95)" }, { value: "99", label: "99 of 100 (p99)" }];
+const PERCENTILES = [{ value: "95", label: "p95: 95 of 100 are faster" }, { value: "99", label: "p99: 99 of 100 are faster" }];
 
 export const KINDS = {
   endpoint_failing: {
@@ -56,7 +56,7 @@ export const KINDS = {
     type: "latency_above", label: "It takes too long", about: "Deliveries or answers get slow.",
     fields: [
       { name: "latency", label: "What is timed", kind: "choice", value: "delivery", options: LATENCIES },
-      { name: "percentile", label: "Of the fastest", kind: "choice", value: "95", options: PERCENTILES },
+      { name: "percentile", label: "Measured at", kind: "choice", value: "95", options: PERCENTILES },
       { name: "millis", label: "Longer than", kind: "number", value: 5000, unit: "ms" }, WINDOW, ENOUGH, PER,
     ],
   },
@@ -64,7 +64,7 @@ export const KINDS = {
     type: "source_rejecting", label: "A source refuses a share of its requests", about: "More than a share of what an inbound URL gets is not genuine.",
     fields: [
       { name: "share", label: "More refused than", kind: "number", value: 20, unit: "%", most: 100 }, WINDOW,
-      { name: "minRequests", label: "Least requests", description: "Fewer in that time say nothing.", kind: "number", value: 10 },
+      { name: "minRequests", label: "Only with at least", description: "Fewer say nothing.", kind: "number", value: 10, unit: "requests" },
     ],
   },
   source_count: {
@@ -106,7 +106,7 @@ export function valuesOf(name: KindName, condition?: Condition): Values {
 
 const PERS = { organization: "", application: ", for each application", endpoint: ", for each endpoint" };
 
-const time = (seconds: number) => duration(seconds * 1000).replace(/ 0 s$/, "");
+const time = (seconds: number) => duration(seconds * 1000);
 
 /** A condition as a sentence. */
 export function sentence(condition: Condition): string {
