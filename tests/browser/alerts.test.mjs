@@ -39,9 +39,15 @@ test("a rule is made, changed, tested, disabled and deleted by hand", { timeout:
   await dialog.getByRole("button", { name: "Add channel" }).click();
   await page.getByRole("menuitem", { name: "A URL of yours" }).click();
   await dialog.getByRole("textbox", { name: "A URL of yours" }).fill(`http://127.0.0.1:${server.address().port}/hush-hush`);
+  await dialog.getByRole("button", { name: "Add channel" }).click();
+  await page.getByRole("menuitem", { name: "E-mail" }).click();
+  await dialog.getByRole("textbox", { name: "E-mail" }).fill("ops@example.com");
   await accessible(page, "the form of a rule");
   await dialog.getByRole("button", { name: "Create" }).click();
-  // 422: the fault stands at its field.
+  // 422: faults stand at their fields.
+  await dialog.getByText("this server sends no e-mail").waitFor();
+  await dialog.getByRole("button", { name: "Remove E-mail" }).click();
+  await dialog.getByRole("button", { name: "Create" }).click();
   await dialog.getByLabel("Success rate below").and(page.locator("[aria-invalid=true]")).waitFor();
   await dialog.getByLabel("Success rate below").fill("90");
   await dialog.getByRole("button", { name: "Create" }).click();

@@ -154,7 +154,7 @@ walk("usage of a month, by application, and as a file", async (page) => {
   assert.match(saved.suggestedFilename(), /^usage-\d{4}-\d\d\.csv$/);
   const text = await readFile(await saved.path(), "utf8");
   assert(text.split("\n").some((line) => line.startsWith(app.id) && line.includes("Operated")), text);
-  await page.getByLabel("Month").fill("2020-01");
+  await page.getByLabel("Month").selectOption({ index: 1 });
   await page.getByText("Nothing was used in this month").waitFor();
-  assert.match(page.url(), /month=2020-01/);
+  assert.match(page.url(), /month=\d{4}-\d\d/);
 });

@@ -54,6 +54,7 @@ test("what the token does not allow is not offered", async () => {
   await page.goto(url);
   await page.getByRole("link", { name: endpoint.url }).click();
   await page.getByText("Settings").waitFor();
+  for (const name of ["Alerts", "Usage", "Operate", "Overview"]) assert.equal(await page.getByRole("link", { name }).count(), 0, name);
   for (const name of ["Edit", "Delete", "Disable", "Send test", "Send again", "Rotate", "Show"]) {
     assert.equal(await page.getByRole("button", { name, exact: true }).count(), 0, name);
   }
@@ -78,8 +79,13 @@ test("a customer manages an endpoint, and sees nothing of others", async () => {
   await page.getByRole("heading", { name: "http://127.0.0.1:9/mine" }).waitFor();
   await page.getByRole("button", { name: "Show" }).click();
   await page.getByText(/^whsec_/).waitFor();
-  // A link of somebody else, opened within the session.
-  await page.evaluate((path) => { history.pushState(null, "", path); dispatchEvent(new PopStateEvent("popstate")); }, `/portal/app/${stranger.id}`);
+  // Links of somebody else, opened within the session.
+  const open = (path) => page.evaluate((path) => { history.pushState(null, "", path); dispatchEvent(new PopStateEvent("popstate")); }, `/portal${path}`);
+  for (const path of ["/alerts", "/alerts/alert_1", "/usage"]) {
+    await open(path);
+    await page.waitForURL(`**/portal/app/${app.id}`);
+  }
+  await open(`/app/${stranger.id}`);
   await page.getByText("Not here").first().waitFor();
   await close();
 });

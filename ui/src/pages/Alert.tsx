@@ -10,6 +10,7 @@ import { SafeText, visible } from "../components/SafeText";
 import { StatusBadge } from "../components/StatusBadge";
 import { EmptyState, ErrorState } from "../components/states";
 import { Time } from "../components/Time";
+import { noticeText } from "./alerts/channels";
 import { AlertState } from "./alerts/Fired";
 
 const route = getRouteApi("/alerts/$alertId");
@@ -53,9 +54,9 @@ export function Alert() {
         <DataTable
           label="Notices"
           rows={alert?.notices}
-          rowKey={(notice) => `${notice.event} ${notice.channel}`}
+          rowKey={(notice) => String(alert!.notices.indexOf(notice))}
           columns={[
-            { header: "Channel", cell: (notice) => <SafeText>{notice.channel}</SafeText> },
+            { header: "Channel", cell: (notice) => <SafeText>{noticeText(notice)}</SafeText> },
             { header: "Of", cell: (notice) => notice.event === "alert.fired" ? "The alert" : "Its end" },
             { header: "State", cell: (notice) => <NoticeState notice={notice} /> },
           ]}

@@ -1,4 +1,4 @@
-import { Button, TextInput } from "@mantine/core";
+import { Button, NativeSelect } from "@mantine/core";
 import { IconDownload, IconReceipt } from "@tabler/icons-react";
 import { getRouteApi } from "@tanstack/react-router";
 import { $api, api } from "../api/client";
@@ -15,11 +15,21 @@ const route = getRouteApi("/usage");
 
 const PATH = "/api/v1/analytics/usage";
 
-/** Months are those of UTC, as bills need them to be the same for everybody. */
-const thisMonth = () => new Date().toISOString().slice(0, 7);
+/** As many are offered; an address may name others. */
+const MONTHS = 24;
+const MONTH = /^\d{4}-(0[1-9]|1[0-2])$/;
+const NAME = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "long", timeZone: "UTC" });
+
+/** The newest first. They are months of UTC: a bill is the same wherever it is looked at. */
+function recent(): string[] {
+  const now = new Date();
+  return Array.from({ length: MONTHS }, (_, back) => new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - back)).toISOString().slice(0, 7));
+}
 
 export function Usage() {
-  const { month = thisMonth() } = route.useSearch();
+  const { month: asked = "" } = route.useSearch();
+  const months = recent();
+  const month = MONTH.test(asked) ? asked : months[0]!;
   const navigate = route.useNavigate();
   const { data, error, refetch } = $api.useQuery("get", PATH, { params: { query: { month } } });
   const save = async () => {
@@ -36,15 +46,18 @@ export function Usage() {
       description="What each application used in a month of UTC, for your bills."
       actions={
         <>
-          <TextInput
-            type="month" size="xs" aria-label="Month" value={month} max={thisMonth()}
-            onChange={({ currentTarget: { value } }) => { if (value) void navigate({ search: { month: value }, replace: true }); }}
+          <NativeSelect
+            size="xs"
+            aria-label="Month"
+            data={[...new Set([...months, month])].map((value) => ({ value, label: NAME.format(new Date(value)) }))}
+            value={month}
+            onChange={({ currentTarget }) => void navigate({ search: { month: currentTarget.value }, replace: true })}
           />
           <Button variant="default" size="xs" leftSection={<IconDownload size={15} />} onClick={() => void save()} disabled={!data?.length}>Export CSV</Button>
         </>
       }
     >
-      <Section title="Applications" description="Attempts count every try, also of messages of the month before." flush>
+      <Section title="Applications" description="Every try counts as an attempt." flush>
         {error ? <ErrorState error={error} retry={() => void refetch()} /> : (
           <DataTable
             label="Usage"

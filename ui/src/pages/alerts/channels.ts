@@ -39,3 +39,9 @@ export const toIn = (channels: Channel[]): Schemas["AlertChannelIn"][] =>
 
 export const channelText = ({ type, to, host }: Schemas["AlertChannelOut"]) =>
   [CHANNELS[type] ?? type, to ?? host].filter(Boolean).join(": ");
+
+/** Of a notice, whose channel is a kind with a host or address behind it. */
+export function noticeText({ channel }: Schemas["AlertNoticeOut"]): string {
+  const [type = "", to] = channel.split(" ");
+  return channelText({ type, ...(to && { to }) });
+}
