@@ -91,7 +91,7 @@ test("the first page is small, and its token leaves the address", async () => {
 
 test("what others sent is text, to the letter", async () => {
   const { page, fine, close } = await tab(browser);
-  const { app, bad, message, exact, source } = world;
+  const { app, bad, message, exact, source, alert } = world;
   const shows = (text) => page.locator("#main").getByText(text, { exact: false }).first().waitFor();
   await openConsole(page, `/app/${app.id}/msg/${message.id}`);
   await page.locator("pre[aria-label=Payload]").getByText(shown(JSON.stringify(HOSTILE))).waitFor();
@@ -104,6 +104,10 @@ test("what others sent is text, to the letter", async () => {
   await shows(`Acme ${shown(NAME)}`);
   await openConsole(page, "/event-type");
   await shows(shown(NAME));
+  for (const path of ["/alerts", "/alerts?tab=rules", `/alerts/${alert.id}`]) {
+    await openConsole(page, path);
+    await shows(`Something fails ${shown(NAME)}`);
+  }
   await openConsole(page, `/source/${source.id}`);
   await page.getByRole("button", { name: "Examine" }).click();
   await page.getByRole("dialog").locator("pre[aria-label=Body]").getByText("alert(1)").waitFor();
