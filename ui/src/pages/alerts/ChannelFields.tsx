@@ -21,7 +21,7 @@ export function ChannelFields({ channels, errors, onChange }: Props) {
             <Target
               channel={channel}
               kept={keepsUrl(channel, index)}
-              error={errors[`channels.${index}.to`] ?? errors[`channels.${index}.url`] ?? errors[`channels.${index}.type`]}
+              error={Object.entries(errors).find(([name]) => name.startsWith(`channels.[${index}].`))?.[1]}
               change={(part) => change(channel.key, part)}
             />
           </div>
