@@ -4,7 +4,6 @@ import { after, before, test } from "node:test";
 import { accessible, api, base, launch, loaded, tab } from "./browser.mjs";
 import { userCreated } from "./catalogue.mjs";
 import { product } from "./embed.mjs";
-import { PENDING } from "./pending.mjs";
 
 const PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 /** The only one whose pages may embed the portal, by the server's settings. */
@@ -27,7 +26,7 @@ const access = (body) => api("POST", `/api/v1/auth/app-portal-access/${app.id}`,
 
 for (const scheme of ["light", "dark"]) {
   test(`its pages, ${scheme}`, { timeout: 120_000 }, async () => {
-    const { page, fine, close } = await tab(browser, { refused: PENDING });
+    const { page, fine, close } = await tab(browser);
     const { url } = await access({});
     const pages = [
       ["", "nobody listens"], [`/app/${app.id}/endpoint/${endpoint.id}`, "Signing secret"], [`/app/${app.id}/msg`, message.id],
@@ -50,15 +49,18 @@ for (const scheme of ["light", "dark"]) {
 }
 
 test("what the token does not allow is not offered", async () => {
-  const { page, fine, close } = await tab(browser, { refused: PENDING });
+  const { page, fine, close } = await tab(browser);
   const { url } = await access({ capabilities: ["ViewBase"] });
   await page.goto(url);
   await page.getByRole("link", { name: endpoint.url }).click();
   await page.getByText("Settings").waitFor();
+  for (const name of ["Alerts", "Usage", "Operate", "Overview"]) assert.equal(await page.getByRole("link", { name }).count(), 0, name);
   for (const name of ["Edit", "Delete", "Disable", "Send test", "Send again", "Rotate", "Show"]) {
     assert.equal(await page.getByRole("button", { name, exact: true }).count(), 0, name);
   }
   await page.getByRole("link", { name: "Messages" }).click();
+  // The endpoint's page, which has such links too, is gone.
+  await page.getByRole("heading", { name: "Messages" }).waitFor();
   await page.getByRole("link", { name: "user.created" }).click();
   await page.getByText("usr_1").waitFor();
   assert.equal(await page.getByRole("button", { name: "Resend" }).count(), 0);
@@ -67,7 +69,7 @@ test("what the token does not allow is not offered", async () => {
 });
 
 test("a customer manages an endpoint, and sees nothing of others", async () => {
-  const { page, close } = await tab(browser, { refused: PENDING });
+  const { page, close } = await tab(browser);
   const { url } = await access({});
   await page.goto(url);
   await page.getByRole("button", { name: "Add endpoint" }).click();
@@ -79,8 +81,13 @@ test("a customer manages an endpoint, and sees nothing of others", async () => {
   await page.getByRole("heading", { name: "http://127.0.0.1:9/mine" }).waitFor();
   await page.getByRole("button", { name: "Show" }).click();
   await page.getByText(/^whsec_/).waitFor();
-  // A link of somebody else, opened within the session.
-  await page.evaluate((path) => { history.pushState(null, "", path); dispatchEvent(new PopStateEvent("popstate")); }, `/portal/app/${stranger.id}`);
+  // Links of somebody else, opened within the session.
+  const open = (path) => page.evaluate((path) => { history.pushState(null, "", path); dispatchEvent(new PopStateEvent("popstate")); }, `/portal${path}`);
+  for (const path of ["/alerts", "/alerts/alert_1", "/usage"]) {
+    await open(path);
+    await page.waitForURL(`**/portal/app/${app.id}`);
+  }
+  await open(`/app/${stranger.id}`);
   await page.getByText("Not here").first().waitFor();
   await close();
 });

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { accessible, api, base, eventually, launch, openConsole, tab, token } from "./browser.mjs";
 import { userCreated } from "./catalogue.mjs";
-import { PENDING } from "./pending.mjs";
 
 let browser;
 
@@ -14,7 +13,7 @@ before(async () => {
 after(() => browser?.close());
 
 test("signing in, by a pasted token; out; and when a token is refused", async () => {
-  const { page, fine, close } = await tab(browser, { refused: PENDING });
+  const { page, fine, close } = await tab(browser);
   await page.goto(`${base}/console/app`);
   await accessible(page, "sign in");
   await page.getByLabel("Token of your organization").fill("nonsense");
@@ -40,7 +39,7 @@ test("signing in, by a pasted token; out; and when a token is refused", async ()
 });
 
 test("an application, an endpoint, its secret and its headers, a test, and the way to what came of it", { timeout: 90_000 }, async () => {
-  const { page, fine, close } = await tab(browser, { refused: [...PENDING, /^\/api\/v1\/app$/] });
+  const { page, fine, close } = await tab(browser, { refused: [/^\/api\/v1\/app$/] });
   await openConsole(page, "/app");
   await page.getByRole("button", { name: "Create application" }).first().click();
   await page.getByRole("dialog").getByLabel("Name").fill("Walked");
@@ -91,7 +90,7 @@ test("an application, an endpoint, its secret and its headers, a test, and the w
 });
 
 test("an endpoint is disabled, enabled and deleted, and what failed is sent again", { timeout: 60_000 }, async () => {
-  const { page, fine, close } = await tab(browser, { refused: [...PENDING, /\/endpoint\/ep_[^/]*$/, /\/endpoint\/ep_[^/]*\/(stats|headers)$/, /\/attempt\/endpoint\//] });
+  const { page, fine, close } = await tab(browser, { refused: [/\/endpoint\/ep_[^/]*$/, /\/endpoint\/ep_[^/]*\/(stats|headers)$/, /\/attempt\/endpoint\//] });
   const app = await api("POST", "/api/v1/app", { name: "Paused" });
   const endpoint = await api("POST", `/api/v1/app/${app.id}/endpoint`, { url: "http://127.0.0.1:9/paused", retrySchedule: [] });
   const message = await api("POST", `/api/v1/app/${app.id}/msg`, { eventType: "user.created", payload: { id: "usr_1" } });
@@ -120,7 +119,7 @@ test("an endpoint is disabled, enabled and deleted, and what failed is sent agai
 });
 
 test("the keyboard alone goes anywhere", async () => {
-  const { page, fine, close } = await tab(browser, { refused: PENDING });
+  const { page, fine, close } = await tab(browser);
   const app = await api("POST", "/api/v1/app", { name: "Keyboard" });
   await openConsole(page, "/event-type");
   await page.getByText("user.created").waitFor();

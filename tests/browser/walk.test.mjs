@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { accessible, api, launch, loaded, openConsole, tab, token } from "./browser.mjs";
-import { PENDING } from "./pending.mjs";
 import { build, close, EXACT, HOSTILE, NAME, shown } from "./world.mjs";
 
 /** Most that the first page may cost over the wire. */
@@ -22,7 +21,7 @@ after(async () => {
 });
 
 /** A path for each page, and a text that it shows once it has what it is for. */
-function pages({ app, good, bad, message, source }) {
+function pages({ app, good, bad, message, source, alert }) {
   return [
     ["/", "Busiest applications"],
     ["/app", "Other"],
@@ -39,6 +38,10 @@ function pages({ app, good, bad, message, source }) {
     ["/event-type/user.created", "Try a payload"],
     ["/source", "GitHub"],
     [`/source/${source.id}`, "no signature matches"],
+    ["/alerts", "Something fails"],
+    ["/alerts?tab=rules", "Something fails"],
+    [`/alerts/${alert.id}`, "What was found"],
+    ["/usage", "Other"],
     ["/operate", "Nodes"],
     ["/operate?tab=storage", "Storage"],
     ["/operate?tab=tokens", "Tokens"],
@@ -51,7 +54,7 @@ function pages({ app, good, bad, message, source }) {
 for (const look of [{ scheme: "light" }, { scheme: "dark" }, { scheme: "light", phone: true }]) {
   const name = `${look.scheme}${look.phone ? ", on a phone" : ""}`;
   test(`every page, ${name}`, { timeout: 240_000 }, async () => {
-    const { page, fine, close } = await tab(browser, { ...look, refused: PENDING });
+    const { page, fine, close } = await tab(browser, look);
     for (const [path, text] of pages(world)) {
       await openConsole(page, path);
       await page.locator("#main").getByText(text).first().waitFor();
@@ -87,8 +90,8 @@ test("the first page is small, and its token leaves the address", async () => {
 });
 
 test("what others sent is text, to the letter", async () => {
-  const { page, fine, close } = await tab(browser, { refused: PENDING });
-  const { app, bad, message, exact, source } = world;
+  const { page, fine, close } = await tab(browser);
+  const { app, bad, message, exact, source, alert } = world;
   const shows = (text) => page.locator("#main").getByText(text, { exact: false }).first().waitFor();
   await openConsole(page, `/app/${app.id}/msg/${message.id}`);
   await page.locator("pre[aria-label=Payload]").getByText(shown(JSON.stringify(HOSTILE))).waitFor();
@@ -101,6 +104,10 @@ test("what others sent is text, to the letter", async () => {
   await shows(`Acme ${shown(NAME)}`);
   await openConsole(page, "/event-type");
   await shows(shown(NAME));
+  for (const path of ["/alerts", "/alerts?tab=rules", `/alerts/${alert.id}`]) {
+    await openConsole(page, path);
+    await shows(`Something fails ${shown(NAME)}`);
+  }
   await openConsole(page, `/source/${source.id}`);
   await page.getByRole("button", { name: "Examine" }).click();
   await page.getByRole("dialog").locator("pre[aria-label=Body]").getByText("alert(1)").waitFor();

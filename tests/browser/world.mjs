@@ -46,7 +46,15 @@ export async function build() {
   await github(source.ingestUrl, "wrong");
   await github(source.ingestUrl, "hush hush hush");
   await eventually(async () => (await api("GET", `/ingest/api/v1/source/${source.id}/log`)).data.length === 1);
-  return { app, other, good, bad, message, exact, source };
+  return { app, other, good, bad, message, exact, source, alert: await alert() };
+}
+
+/** One that stays open: an endpoint fails as long as the walk lasts. */
+async function alert() {
+  const rule = await api("POST", "/api/v1/alert/rule", {
+    name: `Something fails ${NAME}`, condition: { type: "endpoint_failing", forSecs: 1 }, holdSecs: 0, channels: [{ type: "operational" }],
+  });
+  return eventually(async () => (await api("GET", "/api/v1/alert?open=true")).data.find(({ ruleId }) => ruleId === rule.id));
 }
 
 /** A message whose payload is sent as this very text. */

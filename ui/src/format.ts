@@ -28,7 +28,10 @@ export function duration(ms: number | null | undefined): string {
   if (ms < 1_000) return `${ms < 10 ? Number(ms.toFixed(1)) : Math.round(ms)} ms`;
   const seconds = ms / 1_000;
   if (seconds < 60) return `${Number(seconds.toFixed(1))} s`;
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  if (seconds < 3_600) {
+    const rest = Math.floor(seconds % 60);
+    return `${Math.floor(seconds / 60)} min${rest ? ` ${rest} s` : ""}`;
+  }
   if (seconds < 172_800) return `${Number((seconds / 3_600).toFixed(1))} h`;
   return `${Math.round(seconds / 86_400)} days`;
 }
@@ -38,6 +41,9 @@ const PLAIN = new Intl.NumberFormat();
 
 export const count = (value: number | null | undefined) =>
   value === null || value === undefined ? "–" : value < 100_000 ? PLAIN.format(value) : COMPACT.format(value);
+
+/** Every digit, as a bill has it. */
+export const exact = (value: number) => PLAIN.format(value);
 
 export const percent = (share: number | null | undefined) =>
   share === null || share === undefined ? "–" : `${(share * 100).toFixed(share > 0.99 && share < 1 ? 2 : 1).replace(/\.0+$/, "")} %`;

@@ -44,6 +44,9 @@ const routes = [
   createRoute({ ...under, path: "/event-type/$name", component: lazyRouteComponent(() => import("./pages/EventType"), "EventType") }),
   createRoute({ ...under, path: "/source", component: lazyRouteComponent(() => import("./pages/Sources"), "Sources") }),
   createRoute({ ...under, path: "/source/$sourceId", component: lazyRouteComponent(() => import("./pages/Source"), "Source") }),
+  createRoute({ ...under, path: "/alerts", component: lazyRouteComponent(() => import("./pages/Alerts"), "Alerts"), beforeLoad: ownApplication, validateSearch: texts("tab") }),
+  createRoute({ ...under, path: "/alerts/$alertId", component: lazyRouteComponent(() => import("./pages/Alert"), "Alert"), beforeLoad: ownApplication }),
+  createRoute({ ...under, path: "/usage", component: lazyRouteComponent(() => import("./pages/Usage"), "Usage"), beforeLoad: ownApplication, validateSearch: texts("month") }),
   createRoute({ ...under, path: "/operate", component: lazyRouteComponent(() => import("./pages/Operate"), "Operate"), validateSearch: texts("tab") }),
 ] as const;
 

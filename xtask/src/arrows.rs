@@ -23,6 +23,7 @@ const PUBLISH: &str = "hookwright-publish";
 const DESTINATIONS: &str = "hookwright-destinations";
 const DISPATCH: &str = "hookwright-dispatch";
 const GATEWAY: &str = "hookwright-gateway";
+const ALERTS: &str = "hookwright-alerts";
 const API: &str = "hookwright-api";
 const CONSOLE: &str = "hookwright-console";
 const POSTGRES_CLUSTER: &str = "hookwright-postgres-cluster";
@@ -49,6 +50,7 @@ const ALLOWED: &[Allowed] = &[
         normal: &[PUBLISH, PROVIDERS, STORE, DOMAIN],
         dev: &[STORE_MEMORY],
     },
+    Allowed { package: ALERTS, normal: &[PUBLISH, STORE, DOMAIN], dev: &[STORE_MEMORY] },
     Allowed {
         package: API,
         normal: &[PUBLISH, PROVIDERS, STORE, DOMAIN],
@@ -60,6 +62,7 @@ const ALLOWED: &[Allowed] = &[
         normal: &[
             API,
             CONSOLE,
+            ALERTS,
             GATEWAY,
             PROVIDERS,
             DISPATCH,

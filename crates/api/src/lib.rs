@@ -27,4 +27,4 @@ pub use listening::{Deliveries, Handed, Listening};
 pub use node::{LaneState, NoNode, NodeFacts, NodeState, StoreFacts};
 pub use openapi::openapi_json;
 pub use routes::{Api, router};
-pub use state::{Adopt, ApiOptions, ApiState, JudgeAgain, NotTaken, Ready};
+pub use state::{Adopt, ApiOptions, ApiState, JudgeAgain, NotTaken, Ready, TellOfAlerts};

@@ -3,11 +3,13 @@
 use std::{fmt::Display, future::Future, str::FromStr};
 
 use domain::{
+    alert::{Alert, Rule},
     application::Application,
     attempt::Attempt,
     endpoint::Endpoint,
     id::{
-        ApplicationId, AttemptId, AuditId, EndpointId, Id, MessageId, RejectedId, TaskId, TokenId,
+        AlertId, AlertRuleId, ApplicationId, AttemptId, AuditId, EndpointId, Id, MessageId,
+        RejectedId, TaskId, TokenId,
     },
     message::Message,
     page::{Cursor, DEFAULT_PAGE, MAX_PAGE, Order, Page, PageRequest},
@@ -203,6 +205,8 @@ fn body_bytes(message: &Message) -> usize {
 
 listed! {
     Application: ApplicationId, |item| item.id, |_| 0;
+    Rule: AlertRuleId, |item| item.id, |_| 0;
+    Alert: AlertId, |item| item.id, |_| 0;
     Endpoint: EndpointId, |item| item.id, |_| 0;
     Task: TaskId, |item| item.id, |_| 0;
     Token: TokenId, |item| item.id, |_| 0;

@@ -4,6 +4,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use domain::{
+    alert::Rule,
     clock::{Clock, Timestamp},
     endpoint::Endpoint,
     entropy::Entropy,
@@ -60,6 +61,19 @@ pub struct ApiOptions {
     pub store_facts: StoreFacts,
     /// Judges again what a source has refused; without it that is answered 503.
     pub judge: Option<Arc<dyn JudgeAgain>>,
+    /// Tells of alerts; without it a test of that is answered 503, and no rule has an e-mail address.
+    pub alerts: Option<Arc<dyn TellOfAlerts>>,
+}
+
+/// Whoever tells of alerts.
+#[async_trait]
+pub trait TellOfAlerts: Send + Sync {
+    /// Whether it can send e-mail.
+    fn can_mail(&self) -> bool;
+
+    /// Tells each channel of a rule that this is a test: what came of it, in their order. An error says
+    /// what happened, and nothing secret.
+    async fn test(&self, rule: &Rule) -> Vec<Result<(), String>>;
 }
 
 /// Whoever receives for sources.
@@ -101,6 +115,7 @@ impl ApiOptions {
             adopt: None,
             ready: Arc::new(|| true),
             judge: None,
+            alerts: None,
             listening: Arc::new(NoListening),
             node: Arc::new(NoNode),
             store_facts: StoreFacts::default(),
@@ -150,6 +165,8 @@ pub struct Api {
     pub ready: Ready,
     /// See [`ApiOptions`].
     pub judge: Option<Arc<dyn JudgeAgain>>,
+    /// See [`ApiOptions`].
+    pub alerts: Option<Arc<dyn TellOfAlerts>>,
     /// See [`ApiOptions`].
     pub listening: Arc<dyn Listening>,
     /// See [`ApiOptions`].
@@ -203,6 +220,7 @@ impl ApiState {
             adopt: options.adopt,
             ready: options.ready,
             judge: options.judge,
+            alerts: options.alerts,
             listening: options.listening,
             node: options.node,
             store_facts: options.store_facts,

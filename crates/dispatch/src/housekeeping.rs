@@ -101,7 +101,8 @@ impl Engine {
         }
     }
 
-    pub(crate) fn is_keeper(&self) -> bool {
+    /// Whether this node does what concerns the whole store.
+    pub fn is_keeper(&self) -> bool {
         self.core.lock().shards().is_active(KEEPER)
     }
 

@@ -157,6 +157,10 @@ ids! {
     RejectedId "log";
     /// Something that was done, on the audit log.
     AuditId "audit";
+    /// A rule that fires alerts.
+    AlertRuleId "arule";
+    /// A rule that fired.
+    AlertId "alert";
 }
 
 impl OrganizationId {

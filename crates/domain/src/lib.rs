@@ -4,6 +4,7 @@
 //!
 //! Read [`delivery`] first: it decides what an attempt's outcome means.
 
+pub mod alert;
 pub mod analytics;
 pub mod application;
 pub mod attempt;

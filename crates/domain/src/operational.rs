@@ -5,13 +5,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
+    alert::Alert,
     clock::Timestamp,
     id::{AttemptId, EndpointId, MessageId},
     name::Uid,
 };
 
 /// Names of the event types.
-pub const EVENT_TYPES: [&str; 8] = [
+pub const EVENT_TYPES: [&str; 10] = [
+    ALERT_FIRED,
+    ALERT_CLEARED,
     "endpoint.created",
     "endpoint.updated",
     "endpoint.deleted",
@@ -21,6 +24,11 @@ pub const EVENT_TYPES: [&str; 8] = [
     "message.attempt.exhausted",
     "message.attempt.recovered",
 ];
+
+/// An alert rule fired.
+pub const ALERT_FIRED: &str = "alert.fired";
+/// What it fired for is over.
+pub const ALERT_CLEARED: &str = "alert.cleared";
 
 /// The try whose failure is told as `message.attempt.failing`.
 pub const FAILING_ATTEMPT: u16 = 4;
@@ -115,4 +123,27 @@ impl OperationalEvent {
         }
         json!({ "type": self.event_type(), "data": data })
     }
+}
+
+/// The payload of `alert.fired` or `alert.cleared`: `{"type": …, "data": {…}}`. `text` is it in plain words,
+/// `url` where it is looked at.
+pub fn alert_payload(alert: &Alert, cleared: bool, text: &str, url: &str) -> Value {
+    json!({
+        "type": if cleared { ALERT_CLEARED } else { ALERT_FIRED },
+        "data": {
+            "alertId": alert.id,
+            "ruleId": alert.rule,
+            "ruleName": alert.rule_name,
+            "condition": alert.condition,
+            "appId": alert.subject.app(),
+            "endpointId": alert.subject.endpoint(),
+            "since": alert.since,
+            "firedAt": alert.fired_at,
+            "clearedAt": alert.cleared_at,
+            "value": alert.value,
+            "threshold": alert.threshold,
+            "text": text,
+            "url": url,
+        },
+    })
 }

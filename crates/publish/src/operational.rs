@@ -13,7 +13,7 @@ use domain::{
 use store::{StoreError, publish::NewMessage};
 
 use crate::{
-    draft::{Draft, PublishError},
+    draft::{Draft, PublishError, Rejected},
     permit::Internal,
     publisher::Publisher,
 };
@@ -36,6 +36,26 @@ impl Publisher {
         let draft = draft(application, endpoint, event, event_id);
         let message = self.message(&catalogue, &organization, &draft);
         Ok(self.route(&catalogue, &organization, &message.into(), &draft))
+    }
+
+    /// Tells an organization's operators of an alert: `payload` is of type `event_type`. `event_id` tells
+    /// it from any other one, so that to tell it again is to tell it once. Nobody listening is fine.
+    pub async fn publish_alert(
+        &self,
+        org: OrganizationId,
+        event_type: &'static str,
+        event_id: Uid,
+        payload: String,
+    ) -> Result<(), Rejected> {
+        let Some((management, app)) = listener(org) else { return Ok(()) };
+        let draft = Draft { event_id: Some(event_id), ..operational_draft(event_type, payload) };
+        let published = self.publish(management, &app, vec![draft], &Internal).await;
+        match published.map(|results| results.into_iter().next()) {
+            Err(PublishError::NotFound) | Ok(Some(Err(Rejected::EventIdTaken))) => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(Some(Err(rejected))) => Err(rejected),
+            Ok(_) => Ok(()),
+        }
     }
 
     /// Tells of `event` now. Nobody listening is fine.
@@ -79,9 +99,12 @@ fn draft(
         endpoint_uid: endpoint.uid.as_ref(),
         event_id,
     };
-    let payload = event.payload(&subject).to_string();
+    operational_draft(event.event_type(), event.payload(&subject).to_string())
+}
+
+fn operational_draft(event_type: &'static str, payload: String) -> Draft {
     Draft {
-        event_type: event.event_type().parse().expect("a valid name"),
+        event_type: event_type.parse().expect("a valid name"),
         event_id: None,
         event_id_window: None,
         channels: Vec::new(),

@@ -1,5 +1,6 @@
 //! `hookwright`: the house put together. Sends webhooks, keeps them, shows them.
 
+mod alerting;
 mod backend;
 mod cli;
 mod client;

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use alerts::{AlertParts, Evaluator, Tell};
 use anyhow::Context;
 use api::{ApiOptions, ApiState, StoreFacts, auth};
 use console::Console;
@@ -19,6 +20,7 @@ use parking_lot::Mutex;
 use publish::{Catalogues, PublishOptions, Publisher};
 
 use crate::{
+    alerting::{Out, Tests},
     backend::{Backend, node_name},
     config::Config,
     control,
@@ -47,6 +49,8 @@ pub struct House {
     pub front: Front,
     /// Until it runs.
     scheduler: Mutex<Option<Scheduler>>,
+    /// Until it runs.
+    evaluator: Mutex<Option<Evaluator>>,
     state: ApiState,
     backend: Backend,
     destination: Arc<HttpDestination>,
@@ -73,6 +77,9 @@ impl House {
         self.engine.start(self.publisher.clone());
         if let Some(scheduler) = self.scheduler.lock().take() {
             dispatch::spawn::spawn("gateway.cron", scheduler.run());
+        }
+        if let Some(evaluator) = self.evaluator.lock().take() {
+            dispatch::spawn::spawn("alerts.evaluate", evaluator.run());
         }
     }
 
@@ -149,6 +156,18 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
     dispatch::spawn::spawn("gateway.refused", refused);
     let gateway = Arc::new(gateway);
     let scheduler = Scheduler::new(store.clone(), publisher.clone(), clock.clone());
+    let out = Arc::new(Out::new(destination.clone(), config)?);
+    let tell = Tell::new(publisher.clone(), out.clone(), public_url(config));
+    let evaluator = Evaluator::new(AlertParts {
+        store: store.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        tell: tell.clone(),
+        is_keeper: {
+            let engine = engine.clone();
+            Arc::new(move || engine.is_keeper())
+        },
+    });
     let options = ApiOptions {
         body_limit: config.body_limit,
         body_timeout: config.body_timeout,
@@ -174,6 +193,7 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
             payload: config.payload_retention,
         },
         judge: Some(Arc::new(Judge(gateway.clone()))),
+        alerts: Some(Arc::new(Tests { tell, out, clock: clock.clone(), entropy: entropy.clone() })),
         ..ApiOptions::new(keys::jwt_keys(config)?)
     };
     let random = entropy.clone();
@@ -185,6 +205,7 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
         engine,
         front,
         scheduler: Mutex::new(Some(scheduler)),
+        evaluator: Mutex::new(Some(evaluator)),
         state,
         backend,
         destination,

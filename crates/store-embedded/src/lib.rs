@@ -4,6 +4,7 @@
 //! database beside them ([`checkpoint`]). The other files are named like those of `store` that they
 //! implement. Start with `migrations/`: it says what is kept, and how it is found again.
 
+mod alerts;
 mod analytics;
 mod audit;
 mod backup;

@@ -3,7 +3,7 @@
 
 use store::StoreError;
 
-use crate::{EmbeddedStore, catalog, publish, rejected, schema, tx::Tx, writer::Label};
+use crate::{EmbeddedStore, alerts, catalog, publish, rejected, schema, tx::Tx, writer::Label};
 
 /// Rows in one transaction.
 const STEP_ROWS: usize = 200;
@@ -25,6 +25,12 @@ impl EmbeddedStore {
         let mut after = Some((0, [0; 16]));
         while let Some(from) = after {
             let step = move |tx: &mut Tx<'_>| publish::reseal_responses(tx, from, STEP_ROWS);
+            let (last, rows) = self.writer.write(label, step).await?;
+            (after, resealed) = (last, resealed + rows);
+        }
+        let mut after = Some(([0; 20], [0; 20]));
+        while let Some(from) = after {
+            let step = move |tx: &mut Tx<'_>| alerts::reseal(tx, from, STEP_ROWS);
             let (last, rows) = self.writer.write(label, step).await?;
             (after, resealed) = (last, resealed + rows);
         }

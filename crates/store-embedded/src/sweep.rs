@@ -301,7 +301,7 @@ impl Step<'_> {
             .await
     }
 
-    /// Tasks that have ended and rows of the audit, of before the end of history.
+    /// Tasks and alerts that have ended and rows of the audit, of before the end of history.
     async fn records(self) -> Result<Swept, StoreError> {
         let Self { readers, writer, limits } = self;
         let RetentionLimits { history_before, rows, .. } = limits;
@@ -310,6 +310,7 @@ impl Step<'_> {
             .read(move |conn| {
                 let sql = r#"/* sweep */ SELECT EXISTS
                     (SELECT 1 FROM task WHERE id < ?1 AND status <> '"running"')
+                    OR EXISTS (SELECT 1 FROM alert WHERE id < ?1 AND NOT live)
                     OR (SELECT at FROM audit ORDER BY no LIMIT 1) < ?2"#;
                 let params = params![end, before];
                 Ok(conn
@@ -329,7 +330,11 @@ impl Step<'_> {
                 let audit = "/* sweep */ DELETE FROM audit WHERE no <= (SELECT max(no) FROM
                     (SELECT no, at FROM audit ORDER BY no LIMIT ?2) WHERE at < ?1)";
                 let audit = tx.conn.prepare_cached(audit)?.execute(params![before, rows as i64])?;
-                Ok(Swept { more: tasks == rows || audit == rows, ..Swept::default() })
+                let alerts = "/* sweep */ DELETE FROM alert WHERE no IN (SELECT no FROM alert
+                    WHERE id < ?1 AND NOT live ORDER BY id LIMIT ?2)";
+                let alerts = tx.conn.prepare_cached(alerts)?.execute(params![end, rows as i64])?;
+                let more = [tasks, audit, alerts].contains(&rows);
+                Ok(Swept { more, ..Swept::default() })
             })
             .await
     }

@@ -7,6 +7,7 @@ use std::fs;
 
 use common::Dir;
 use domain::{
+    alert::Rule,
     application::Application,
     endpoint::{Endpoint, Transformation},
     name::Ref,
@@ -15,7 +16,7 @@ use domain::{
 use hookwright_store_embedded::{DATABASE_FILE, EmbeddedStore};
 use rusqlite::Connection;
 use store::{
-    Catalog, Rejected, StoreError, Tokens,
+    Alerts, Catalog, Rejected, StoreError, Tokens,
     rejected::RejectedRequest,
     suite::{
         fixture::{ACTOR, Fixture, at, first},
@@ -40,6 +41,7 @@ struct Held {
     app: Application,
     endpoint: Endpoint,
     request: RejectedRequest,
+    rule: Rule,
 }
 
 impl Held {
@@ -54,7 +56,9 @@ impl Held {
         request.headers.push(("x-key".into(), "hidden-in-the-headers".into()));
         request.body = "hidden-in-the-body".into();
         store.keep_rejected(vec![request.clone()]).await.expect("kept");
-        Self { app, endpoint, request }
+        let rule = f.new_rule(at(2));
+        assert_eq!(store.create_alert_rule(&ACTOR, rule.clone()).await, Ok(true));
+        Self { app, endpoint, request, rule }
     }
 
     async fn assert_in(&self, store: &EmbeddedStore) {
@@ -67,6 +71,8 @@ impl Held {
         );
         let found = store.rejected(tenant(&self.app), self.request.id).await;
         assert_eq!(found, Ok(Some(self.request.clone())));
+        let found = store.alert_rule(self.rule.org, self.rule.id).await;
+        assert_eq!(found, Ok(Some(self.rule.clone())));
     }
 }
 
@@ -80,7 +86,7 @@ async fn secrets_open_only_with_their_key() {
     // Both keys open; after sealing anew the new one is enough.
     let store = dir.try_open(&[[1; 32], [2; 32]]).expect("opens");
     held.assert_in(&store).await;
-    assert_eq!(store.reseal().await, Ok(3));
+    assert_eq!(store.reseal().await, Ok(4));
     assert_eq!(store.reseal().await, Ok(0), "nothing is left to do");
     drop(store);
     held.assert_in(&dir.try_open(&[[2; 32]]).expect("opens with the new key")).await;
@@ -139,7 +145,8 @@ async fn files_of_the_release_before_are_brought_forward() {
     };
     connect(&dir)
         .execute_batch(
-            "DROP TABLE rollup; DROP TABLE rollup_app; DROP TABLE rollup_type; DROP TABLE rolled_up;
+            "DROP TABLE alert_rule; DROP TABLE alert;
+             DROP TABLE rollup; DROP TABLE rollup_app; DROP TABLE rollup_type; DROP TABLE rolled_up;
              DROP INDEX endpoint_failing; DROP TABLE rejected; DROP INDEX application_source;
              ALTER TABLE application DROP COLUMN source;
              ALTER TABLE endpoint DROP COLUMN transformation;

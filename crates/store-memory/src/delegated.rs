@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{
+    alert::{Alert, Rule},
     analytics::Counts,
     application::Application,
     attempt::Attempt,
@@ -20,7 +21,8 @@ use domain::{
     token::{Actor, Revocation, Token},
 };
 use store::{
-    Analytics, Audit, Rejected, Result, Tokens,
+    Alerts, Analytics, Audit, Rejected, Result, Tokens,
+    alerts::OldestDue,
     analytics::*,
     audit::{AuditEntry, AuditRange},
     catalog::*,
@@ -197,6 +199,20 @@ delegate!(Analytics {
     recount(tenant: Tenant, span: Span) -> Vec<RollupRow>;
     failing_endpoints(org: OrganizationId, limit: usize) -> Vec<FailingEndpoint>;
     pending_work(org: OrganizationId, limit: usize) -> Vec<PendingWork>;
+});
+
+delegate!(Alerts {
+    create_alert_rule(actor: &Actor, rule: Rule) -> bool;
+    update_alert_rule(actor: &Actor, rule: Rule, expected: Timestamp)
+        -> Result<(), Refused<AlertRuleId>>;
+    delete_alert_rule(actor: &Actor, org: OrganizationId, rule: AlertRuleId) -> bool;
+    alert_rule(org: OrganizationId, rule: AlertRuleId) -> Option<Rule>;
+    alert_rules(org: OrganizationId, page: PageRequest<AlertRuleId>) -> Page<Rule>;
+    all_alert_rules(after: Option<(OrganizationId, AlertRuleId)>, limit: usize) -> Vec<Rule>;
+    put_alert(alert: Alert) -> bool;
+    live_alerts(after: Option<(OrganizationId, AlertId)>, limit: usize) -> Vec<Alert>;
+    alerts(org: OrganizationId, open: bool, page: PageRequest<AlertId>) -> Page<Alert>;
+    oldest_due(org: OrganizationId) -> Option<OldestDue>;
 });
 
 delegate!(Tasks {

@@ -34,6 +34,7 @@ impl State {
         self.sweep_claims(limits, &mut swept);
         self.sweep_tasks(limits, &mut swept);
         self.sweep_rejected(limits, &mut swept);
+        self.sweep_alerts(limits, &mut swept);
         self.revocations.retain(|revocation| revocation.forget_at > limits.now);
         self.tokens.retain(|_, token| token.expires_at > limits.now);
         self.audit.retain(|_, row| row.at >= limits.history_before);
@@ -106,6 +107,16 @@ impl State {
         let over = self.rejected.iter().filter(|(_, kept)| kept.expires_at <= limits.now);
         for key in bounded(over.map(|(key, _)| *key), limits.rows, &mut swept.more) {
             self.rejected.remove(&key);
+        }
+    }
+
+    fn sweep_alerts(&mut self, limits: RetentionLimits, swept: &mut Swept) {
+        let over = self
+            .alerts
+            .iter()
+            .filter(|((_, id), alert)| id.timestamp() < limits.history_before && !alert.is_live());
+        for key in bounded(over.map(|(key, _)| *key), limits.rows, &mut swept.more) {
+            self.alerts.remove(&key);
         }
     }
 

@@ -4,6 +4,7 @@
 //! Each call is one act under one lock. It seals
 //! nothing, because nothing leaves the process.
 
+mod alerts;
 mod analytics;
 mod audit;
 mod catalog;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use domain::{
+    alert::{Alert, Rule},
     application::Application,
     attempt::Attempt,
     claim::ClaimKey,
@@ -11,8 +12,8 @@ use domain::{
     endpoint::Endpoint,
     event_type::EventType,
     id::{
-        ApplicationId, AttemptId, AuditId, DeliveryId, EndpointId, MessageId, OrganizationId,
-        RejectedId, TaskId, TokenId,
+        AlertId, AlertRuleId, ApplicationId, AttemptId, AuditId, DeliveryId, EndpointId, MessageId,
+        OrganizationId, RejectedId, TaskId, TokenId,
     },
     message::Message,
     name::EventTypeName,
@@ -87,6 +88,8 @@ pub(crate) struct State {
     pub audited: u64,
     pub tasks: BTreeMap<(OrganizationId, TaskId), Task>,
     pub counted: Counted,
+    pub alert_rules: BTreeMap<(OrganizationId, AlertRuleId), Rule>,
+    pub alerts: BTreeMap<(OrganizationId, AlertId), Alert>,
     /// How many rows a list of history looks at; `None` is all.
     pub list_rows: Option<usize>,
 }

@@ -7,7 +7,7 @@ use std::{convert::Infallible, sync::Arc};
 use domain::{claim::ClaimKey, id::EndpointId};
 use store::{
     StoreError,
-    sealed::{Column, rejected_owner, response_owner, source_owner},
+    sealed::{Column, channels_owner, rejected_owner, response_owner, source_owner},
     vault::Vault,
 };
 
@@ -29,6 +29,8 @@ type ApplicationPlace = [Vec<u8>; 2];
 type EndpointPlace = [Vec<u8>; 3];
 /// Organization, application, refused request.
 type RejectedPlace = [Vec<u8>; 3];
+/// Organization, rule.
+type RulePlace = [Vec<u8>; 2];
 /// Organization, key.
 type ResponsePlace = [Vec<u8>; 2];
 
@@ -49,12 +51,14 @@ impl PostgresStore {
             .await?;
         let of_rejected =
             shared.reseal_all(|tx, after| async move { rejected(&tx, vault, after).await }).await?;
+        let of_rules =
+            shared.reseal_all(|tx, after| async move { rules(&tx, vault, after).await }).await?;
         let check = |tx: Arc<Tx>| async move {
             schema::write_key_check(&tx, vault).await?;
             Ok(Ok::<_, Infallible>(()))
         };
         let Ok(()) = shared.change(check).await?;
-        Ok(of_applications + of_endpoints + of_responses + of_rejected)
+        Ok(of_applications + of_endpoints + of_responses + of_rejected + of_rules)
     }
 }
 
@@ -169,6 +173,31 @@ async fn responses(tx: &Tx, vault: &Vault, after: ResponsePlace) -> Result<Step<
         tx.execute(
             "/* reseal */ UPDATE response SET body = $3 WHERE org = $1 AND key = $2",
             &[&org, &key, &body],
+        )
+        .await?;
+        resealed += 1;
+    }
+    let Some(last) = found.last() else { return Ok((None, resealed)) };
+    let part = |column| Ok::<_, Error>(rows::bytes(last, column)?.to_vec());
+    Ok((Some([part(0)?, part(1)?]), resealed))
+}
+
+/// The channels of the alert rules behind `after`.
+async fn rules(tx: &Tx, vault: &Vault, after: RulePlace) -> Result<Step<RulePlace>> {
+    let found = tx
+        .query(
+            "/* reseal */ SELECT org, id, channels FROM alert_rule WHERE (org, id) > ($1, $2)
+             ORDER BY org, id LIMIT $3 FOR UPDATE",
+            &[&after[0], &after[1], &STEP_ROWS],
+        )
+        .await?;
+    let mut resealed = 0;
+    for row in &found {
+        let owner = channels_owner(rows::id(row, 0)?, rows::id(row, 1)?);
+        let Some(anew) = vault.reseal(&owner, rows::bytes(row, 2)?)? else { continue };
+        tx.execute(
+            "/* reseal */ UPDATE alert_rule SET channels = $3 WHERE org = $1 AND id = $2",
+            &[&rows::bytes(row, 0)?, &rows::bytes(row, 1)?, &anew],
         )
         .await?;
         resealed += 1;

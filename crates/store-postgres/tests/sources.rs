@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::Database;
 use domain::{
+    alert::Rule,
     application::Application,
     endpoint::{Endpoint, Transformation},
     name::Ref,
@@ -14,7 +15,7 @@ use domain::{
 };
 use hookwright_store_postgres::PostgresStore;
 use store::{
-    Catalog, Rejected, StoreError, Tokens,
+    Alerts, Catalog, Rejected, StoreError, Tokens,
     rejected::RejectedRequest,
     suite::{
         fixture::{ACTOR, Fixture, at, first},
@@ -27,6 +28,7 @@ struct Held {
     app: Application,
     endpoint: Endpoint,
     request: RejectedRequest,
+    rule: Rule,
 }
 
 impl Held {
@@ -44,7 +46,9 @@ impl Held {
         f.create_endpoint(&endpoint).await;
         let request = f.new_rejected(&app, at(1));
         store.keep_rejected(vec![request.clone()]).await.expect("kept");
-        Self { app, endpoint, request }
+        let rule = f.new_rule(at(2));
+        assert_eq!(store.create_alert_rule(&ACTOR, rule.clone()).await, Ok(true));
+        Self { app, endpoint, request, rule }
     }
 
     async fn assert_in(&self, store: &PostgresStore) {
@@ -57,6 +61,8 @@ impl Held {
         );
         let found = store.rejected(tenant(&self.app), self.request.id).await;
         assert_eq!(found, Ok(Some(self.request.clone())));
+        let found = store.alert_rule(self.rule.org, self.rule.id).await;
+        assert_eq!(found, Ok(Some(self.rule.clone())));
     }
 }
 
@@ -74,7 +80,7 @@ async fn secrets_open_only_with_their_key() {
     database.sql(&format!("UPDATE endpoint SET transformation = '{before}'"));
     let held = Held { endpoint, ..held };
 
-    assert_eq!(store.reseal().await, Ok(3));
+    assert_eq!(store.reseal().await, Ok(4));
     assert_eq!(store.reseal().await, Ok(0), "nothing is left to do");
     let store = database.try_open(&[[2; 32]], 3).await.expect("opens with the new key");
     held.assert_in(&store).await;
@@ -134,7 +140,7 @@ async fn nodes_of_the_release_before_go_on() {
     let endpoint = f.endpoint(&app).await;
     drop(store);
     database.sql(
-        "DROP TABLE rejected; ALTER TABLE application DROP COLUMN source;
+        "DROP TABLE alert_rule; DROP TABLE alert; DROP TABLE rejected; ALTER TABLE application DROP COLUMN source;
          ALTER TABLE endpoint DROP COLUMN transformation; DROP INDEX task_open;
          ALTER TABLE task DROP COLUMN scanned, DROP COLUMN total; ALTER TABLE token DROP COLUMN name,
          DROP COLUMN access, DROP COLUMN hash, DROP COLUMN last_used_at;

@@ -10,7 +10,7 @@ use crate::Result;
 pub struct RetentionLimits {
     /// The moment.
     pub now: Timestamp,
-    /// Messages with their deliveries, attempts, tasks that have ended and rows of the audit go when
+    /// Messages with their deliveries, attempts, tasks and alerts that have ended and rows of the audit go when
     /// they are older than this (by their ids); work that remains keeps its message, and its
     /// deliveries with it.
     pub history_before: Timestamp,

@@ -3,6 +3,8 @@
 //!
 //! [`suite`] is the contract in executable form: every store runs it.
 
+pub mod alert_doc;
+pub mod alerts;
 pub mod analytics;
 pub mod audit;
 pub mod catalog;
@@ -28,6 +30,7 @@ pub mod transfer;
 pub mod vault;
 pub mod walk;
 
+pub use alerts::Alerts;
 pub use analytics::Analytics;
 pub use audit::Audit;
 pub use catalog::Catalog;
@@ -52,6 +55,7 @@ pub trait Store:
     + Deliveries
     + History
     + Analytics
+    + Alerts
     + Tasks
     + Housekeeping
     + Nodes
@@ -67,6 +71,7 @@ impl<T> Store for T where
         + Deliveries
         + History
         + Analytics
+        + Alerts
         + Tasks
         + Housekeeping
         + Nodes

@@ -5,11 +5,12 @@ use std::{borrow::Cow, collections::BTreeMap, fmt::Display, sync::Arc};
 
 use bytes::Bytes;
 use domain::{
+    alert::Channel,
     application::Application,
     claim::ClaimKey,
     clock::Timestamp,
     endpoint::{Endpoint, EndpointSecret, Transformation},
-    id::{ApplicationId, EndpointId, OrganizationId, RejectedId, SecretId},
+    id::{AlertRuleId, ApplicationId, EndpointId, OrganizationId, RejectedId, SecretId},
     signature::SigningSecret,
     source::Source,
 };
@@ -63,6 +64,11 @@ pub fn source_owner(org: OrganizationId, app: ApplicationId) -> Vec<u8> {
 /// What the sealed part of a refused request belongs to.
 pub fn rejected_owner(org: OrganizationId, app: ApplicationId, id: RejectedId) -> Vec<u8> {
     [b"rejected ".as_slice(), org.raw(), app.raw(), id.raw()].concat()
+}
+
+/// What the sealed channels of an alert rule belong to.
+pub fn channels_owner(org: OrganizationId, rule: AlertRuleId) -> Vec<u8> {
+    [b"alert channels ".as_slice(), org.raw(), rule.raw()].concat()
 }
 
 /// A signing secret, inside the seal.
@@ -178,6 +184,27 @@ pub fn open_secrets(vault: &Vault, id: EndpointId, sealed: &[u8]) -> Result<Vec<
         })
     };
     stored.into_iter().map(secret).collect()
+}
+
+/// An alert rule's channels.
+pub fn seal_channels(
+    vault: &Vault,
+    org: OrganizationId,
+    rule: AlertRuleId,
+    channels: &[Channel],
+) -> Vec<u8> {
+    vault.seal(&channels_owner(org, rule), &json(channels))
+}
+
+/// Opens what [`seal_channels`] made.
+pub fn open_channels(
+    vault: &Vault,
+    org: OrganizationId,
+    rule: AlertRuleId,
+    sealed: &[u8],
+) -> Result<Vec<Channel>> {
+    let opened = vault.open(&channels_owner(org, rule), sealed)?;
+    serde_json::from_slice(&opened).map_err(corrupt)
 }
 
 /// The texts of a refused request, inside the seal: in front of its body, behind their length in four

@@ -19,6 +19,7 @@ use std::{panic::AssertUnwindSafe, pin::Pin};
 
 use futures_util::FutureExt;
 
+pub mod alerts;
 pub mod analytics;
 pub mod applications;
 pub mod attempts;
@@ -96,6 +97,15 @@ macro_rules! __suite_list {
                 of_two_tenants_never_meet,
                 find_failing_endpoints,
                 find_pending_work,
+            ;
+            alerts:
+                have_rules,
+                have_bounded_rules,
+                fire_once,
+                are_found_while_they_live,
+                are_listed_in_pages_both_ways,
+                go_with_history,
+                find_the_oldest_work,
             ;
             sources:
                 are_kept_whole,
@@ -285,6 +295,8 @@ mod tests {
         let suite = include_str!("suite.rs");
         for (group, source) in [
             ("applications", include_str!("suite/applications.rs")),
+            ("analytics", include_str!("suite/analytics.rs")),
+            ("alerts", include_str!("suite/alerts.rs")),
             ("sources", include_str!("suite/sources.rs")),
             ("endpoints", include_str!("suite/endpoints.rs")),
             ("organizations", include_str!("suite/organizations.rs")),

@@ -4,6 +4,98 @@
  */
 
 export interface paths {
+    "/api/v1/alert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Alerts
+         * @description What fired, newest first unless asked otherwise. It goes with history.
+         */
+        get: operations["v1.alert.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert/rule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Alert Rules
+         * @description The rules of the organization, oldest first unless asked otherwise.
+         */
+        get: operations["v1.alert.rule.list"];
+        put?: never;
+        /**
+         * Create Alert Rule
+         * @description A rule that is looked at every 15 seconds. An organization has at most 100.
+         */
+        post: operations["v1.alert.rule.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert/rule/{rule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Alert Rule
+         * @description A rule.
+         */
+        get: operations["v1.alert.rule.get"];
+        /**
+         * Update Alert Rule
+         * @description Replaces a rule that is there.
+         */
+        put: operations["v1.alert.rule.update"];
+        post?: never;
+        /**
+         * Delete Alert Rule
+         * @description Deletes a rule. Its open alerts end, and nobody is told of that.
+         */
+        delete: operations["v1.alert.rule.delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert/rule/{rule_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test Alert Rule
+         * @description Sends a notice that says that it is a test to each channel of a rule, and waits for what comes of it.
+         */
+        post: operations["v1.alert.rule.test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/analytics/backlog": {
         parameters: {
             query?: never;
@@ -1633,6 +1725,274 @@ export interface components {
              */
             status: number;
         };
+        /** @description Where a notice goes. */
+        AlertChannelIn: {
+            /** @description Of `email`: the address. */
+            to?: string | null;
+            /**
+             * @description `operational` (a message to whoever listens for operational webhooks), `slack` (an incoming webhook
+             *     that takes `{"text": …}`), `webhook` (a URL that gets what an operational webhook says), or `email`.
+             */
+            type: string;
+            /**
+             * @description Of `slack` and `webhook`. It is a secret: only its host is ever shown. Where a rule is replaced, a
+             *     channel without it keeps the URL of the channel that stands there.
+             */
+            url?: string | null;
+        };
+        /** @description Where a notice goes, without anything secret. */
+        AlertChannelOut: {
+            /** @description Of `slack` and `webhook`: the host of the URL. */
+            host?: string | null;
+            /** @description Of `email`: the address. */
+            to?: string | null;
+            /** @description Of which kind. */
+            type: string;
+        };
+        /** @description What a rule is about. */
+        AlertCondition: {
+            /**
+             * Format: int64
+             * @description How long, in seconds.
+             */
+            forSecs: number;
+            /** @enum {string} */
+            type: "endpoint_failing";
+        } | {
+            /** @enum {string} */
+            type: "endpoint_disabled";
+        } | {
+            /**
+             * Format: int64
+             * @description How long, in seconds.
+             */
+            overSecs: number;
+            /** @enum {string} */
+            type: "backlog_age";
+        } | {
+            /**
+             * Format: int64
+             * @description Fewer attempts say nothing.
+             */
+            minAttempts?: number;
+            /** @description What has a state of its own. */
+            per?: components["schemas"]["AlertPer"];
+            /**
+             * Format: double
+             * @description Of 100.
+             */
+            percent: number;
+            /** @enum {string} */
+            type: "success_rate_below";
+            /**
+             * Format: int64
+             * @description Over how much time, in seconds: whole minutes, up to a day.
+             */
+            windowSecs: number;
+        } | {
+            /** @description Which latency. */
+            latency: components["schemas"]["AlertLatency"];
+            /**
+             * Format: int64
+             * @description Milliseconds.
+             */
+            millis: number;
+            /**
+             * Format: int64
+             * @description Fewer attempts say nothing.
+             */
+            minAttempts?: number;
+            /** @description What has a state of its own. */
+            per?: components["schemas"]["AlertPer"];
+            /**
+             * Format: int32
+             * @description 95 or 99.
+             */
+            percentile: number;
+            /** @enum {string} */
+            type: "latency_above";
+            /**
+             * Format: int64
+             * @description Over how much time, in seconds: whole minutes, up to a day.
+             */
+            windowSecs: number;
+        } | {
+            /**
+             * Format: int64
+             * @description A number.
+             */
+            count?: number | null;
+            /**
+             * Format: int64
+             * @description Of a share: fewer requests say nothing. 10 if nobody says.
+             */
+            minRequests?: number | null;
+            /**
+             * Format: double
+             * @description Percent.
+             */
+            share?: number | null;
+            /** @enum {string} */
+            type: "source_rejecting";
+            /**
+             * Format: int64
+             * @description Over how much time, in seconds: whole minutes, up to a day.
+             */
+            windowSecs: number;
+        } | {
+            /** @description Which: its id or uid, or the id of a source. */
+            appId: string;
+            /** @enum {string} */
+            type: "nothing_received";
+            /**
+             * Format: int64
+             * @description How long, in seconds.
+             */
+            windowSecs: number;
+        };
+        /**
+         * @description Which latency.
+         * @enum {string}
+         */
+        AlertLatency: "delivery" | "response";
+        /** @description What one channel was told. */
+        AlertNoticeOut: {
+            /** @description Its kind, and its host or address. */
+            channel: string;
+            /** @description What happened last, if it failed. */
+            error?: string | null;
+            /** @description `alert.fired` or `alert.cleared`. */
+            event: string;
+            /**
+             * Format: date-time
+             * @description When it is tried again.
+             */
+            nextTryAt?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was sent.
+             */
+            sentAt?: string | null;
+            /**
+             * Format: int32
+             * @description How often that failed.
+             */
+            tries: number;
+        };
+        /** @description A rule that fired. */
+        AlertOut: {
+            /** @description The application that it is about, or whose endpoint. */
+            appId?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was over; null as long as it is not.
+             */
+            clearedAt?: string | null;
+            /** @description The type of its condition. */
+            condition: string;
+            /** @description The endpoint that it is about. */
+            endpointId?: string | null;
+            /**
+             * Format: date-time
+             * @description When it fired.
+             */
+            firedAt: string;
+            /**
+             * @description Ours.
+             * @example alert_1srOrx2ZWZBpBUvZwXKQmoEYga2
+             */
+            id: string;
+            /** @description Who was told. */
+            notices: components["schemas"]["AlertNoticeOut"][];
+            /** @description Which rule. */
+            ruleId: string;
+            /** @description What that was called. */
+            ruleName: string;
+            /**
+             * Format: date-time
+             * @description Since when it had been so.
+             */
+            since: string;
+            /** @description It in plain words. */
+            text: string;
+            /**
+             * Format: double
+             * @description What it was compared with.
+             */
+            threshold: number;
+            /**
+             * Format: double
+             * @description What was observed when it fired: percent, milliseconds, seconds or a number, as the rule's threshold.
+             */
+            value: number;
+        };
+        /**
+         * @description What has a state of its own.
+         * @enum {string}
+         */
+        AlertPer: "organization" | "application" | "endpoint";
+        /** @description A rule. */
+        AlertRuleIn: {
+            /** @description Who is told: up to 10. */
+            channels?: components["schemas"]["AlertChannelIn"][];
+            /** @description What it is about. */
+            condition: components["schemas"]["AlertCondition"];
+            /** @description Whether it is looked at. */
+            enabled?: boolean;
+            /**
+             * Format: int64
+             * @description For how long it must be so before it fires, and be good again before that is over, in seconds: up to
+             *     86400.
+             */
+            holdSecs?: number;
+            /** @description For people: up to 256 bytes. */
+            name: string;
+        };
+        /** @description A rule. */
+        AlertRuleOut: {
+            /** @description Who is told. */
+            channels: components["schemas"]["AlertChannelOut"][];
+            /** @description What it is about. */
+            condition: components["schemas"]["AlertCondition"];
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            createdAt: string;
+            /** @description Whether it is looked at. */
+            enabled: boolean;
+            /**
+             * Format: int64
+             * @description For how long it must be so, in seconds.
+             */
+            holdSecs: number;
+            /**
+             * @description Ours.
+             * @example arule_1srOrx2ZWZBpBUvZwXKQmoEYga2
+             */
+            id: string;
+            /** @description For people. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updatedAt: string;
+        };
+        /** @description What came of a test notice to one channel. */
+        AlertTestOut: {
+            /** @description Which. */
+            channel: components["schemas"]["AlertChannelOut"];
+            /** @description What happened instead. */
+            error?: string | null;
+            /** @description Whether it was sent. */
+            sent: boolean;
+        };
+        /** @description What came of test notices. */
+        AlertTestsOut: {
+            /** @description By channel, in the order of the rule. */
+            data: components["schemas"]["AlertTestOut"][];
+        };
         /** @description What was measured. */
         AnalyticsOut: {
             /**
@@ -2617,6 +2977,114 @@ export interface components {
              * @description The status for what is not genuine: 400, 401 or 403. 401 if nobody says.
              */
             unverifiedStatus?: number | null;
+        };
+        /** @description A page of a list. */
+        ListResponseAlertOut: {
+            /** @description In the list's order. */
+            data: {
+                /** @description The application that it is about, or whose endpoint. */
+                appId?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it was over; null as long as it is not.
+                 */
+                clearedAt?: string | null;
+                /** @description The type of its condition. */
+                condition: string;
+                /** @description The endpoint that it is about. */
+                endpointId?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it fired.
+                 */
+                firedAt: string;
+                /**
+                 * @description Ours.
+                 * @example alert_1srOrx2ZWZBpBUvZwXKQmoEYga2
+                 */
+                id: string;
+                /** @description Who was told. */
+                notices: components["schemas"]["AlertNoticeOut"][];
+                /** @description Which rule. */
+                ruleId: string;
+                /** @description What that was called. */
+                ruleName: string;
+                /**
+                 * Format: date-time
+                 * @description Since when it had been so.
+                 */
+                since: string;
+                /** @description It in plain words. */
+                text: string;
+                /**
+                 * Format: double
+                 * @description What it was compared with.
+                 */
+                threshold: number;
+                /**
+                 * Format: double
+                 * @description What was observed when it fired: percent, milliseconds, seconds or a number, as the rule's threshold.
+                 */
+                value: number;
+            }[];
+            /** @description Nothing more lies in the direction that was asked for. */
+            done: boolean;
+            /**
+             * @description Where the next page begins; `null` if this one is empty.
+             * @example iterator
+             */
+            iterator?: string | null;
+            /**
+             * @description Where the page before this one ends.
+             * @example -iterator
+             */
+            prevIterator?: string | null;
+        };
+        /** @description A page of a list. */
+        ListResponseAlertRuleOut: {
+            /** @description In the list's order. */
+            data: {
+                /** @description Who is told. */
+                channels: components["schemas"]["AlertChannelOut"][];
+                /** @description What it is about. */
+                condition: components["schemas"]["AlertCondition"];
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                createdAt: string;
+                /** @description Whether it is looked at. */
+                enabled: boolean;
+                /**
+                 * Format: int64
+                 * @description For how long it must be so, in seconds.
+                 */
+                holdSecs: number;
+                /**
+                 * @description Ours.
+                 * @example arule_1srOrx2ZWZBpBUvZwXKQmoEYga2
+                 */
+                id: string;
+                /** @description For people. */
+                name: string;
+                /**
+                 * Format: date-time
+                 * @description When it was last changed.
+                 */
+                updatedAt: string;
+            }[];
+            /** @description Nothing more lies in the direction that was asked for. */
+            done: boolean;
+            /**
+             * @description Where the next page begins; `null` if this one is empty.
+             * @example iterator
+             */
+            iterator?: string | null;
+            /**
+             * @description Where the page before this one ends.
+             * @example -iterator
+             */
+            prevIterator?: string | null;
         };
         /** @description A page of a list. */
         ListResponseApplicationOut: {
@@ -3976,6 +4444,867 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    "v1.alert.list": {
+        parameters: {
+            query?: {
+                /** @description Most items of a page. */
+                limit?: number;
+                /** @description The `iterator` (or `prevIterator`) of another page. */
+                iterator?: string;
+                /** @description `ascending` or `descending`. */
+                order?: "ascending" | "descending";
+                /** @description Only those that are not over. */
+                open?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListResponseAlertOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.alert.rule.list": {
+        parameters: {
+            query?: {
+                /** @description Most items of a page. */
+                limit?: number;
+                /** @description The `iterator` (or `prevIterator`) of another page. */
+                iterator?: string;
+                /** @description `ascending` or `descending`. */
+                order?: "ascending" | "descending";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListResponseAlertRuleOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.alert.rule.create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertRuleIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRuleOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.alert.rule.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's id. */
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRuleOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.alert.rule.update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's id. */
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertRuleIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRuleOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.alert.rule.delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's id. */
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.alert.rule.test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's id. */
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertTestsOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
     "v1.analytics.backlog": {
         parameters: {
             query?: {

@@ -1,6 +1,15 @@
 /** Long answers, read as they come. `EventSource` cannot send a token, so `fetch` does. */
 import { authorized } from "./client";
 
+type Query = Record<string, string | number | boolean | null | undefined>;
+
+/** A path with the parameters that have a value. */
+export function withQuery(path: string, query: Query): string {
+  const pairs = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const text = new URLSearchParams(pairs.map(([key, value]) => [key, String(value)])).toString();
+  return text ? `${path}?${text}` : path;
+}
+
 /** Calls `line` with each line until the answer ends or `signal` aborts it. */
 export async function readLines(path: string, signal: AbortSignal, line: (text: string) => void) {
   const response = await authorized(path, { signal });

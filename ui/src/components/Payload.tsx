@@ -44,8 +44,8 @@ export function Payload({ text, label, file = "payload.json" }: Props) {
   );
 }
 
-export function download(text: string, name: string) {
-  const url = URL.createObjectURL(new Blob([text], { type: "application/octet-stream" }));
+export function download(content: string | Blob, name: string) {
+  const url = URL.createObjectURL(new Blob([content], { type: "application/octet-stream" }));
   const link = document.createElement("a");
   link.href = url;
   link.download = name;

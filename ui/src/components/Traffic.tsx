@@ -1,12 +1,11 @@
 /** What went on over a time: figures and charts of an organization, an application or an endpoint. */
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
-import { ApiError } from "../api/client";
-import { analytics, type AnalyticsRow, type Measure } from "../api/pending";
+import { analytics, type AnalyticsRow, type Measure } from "../api/analytics";
 import { count, duration, percent } from "../format";
 import { Chart, type Line } from "./Chart";
 import { Figure, Section } from "./Page";
-import { EmptyState, ErrorState } from "./states";
+import { ErrorState } from "./states";
 import { granularity, since, type Range } from "./TimeRange";
 
 const MEASURES: Measure[] = [
@@ -51,16 +50,7 @@ export function TrafficCharts({ of, range }: { of: Of; range: Range }) {
   const step = granularity(range);
   const { data, error, refetch } = useAnalytics(of, range, step);
   const filled = useMemo(() => data && fill(data.rows, data.since, data.until, STEPS[step]), [data, step]);
-  if (error) {
-    const absent = error instanceof ApiError && error.status === 404;
-    return (
-      <div className="hw-card">
-        {absent
-          ? <EmptyState title="No charts on this server">Its version keeps no analytics. Everything else works.</EmptyState>
-          : <ErrorState error={error} retry={() => void refetch()} />}
-      </div>
-    );
-  }
+  if (error) return <div className="hw-card"><ErrorState error={error} retry={() => void refetch()} /></div>;
   const times = filled?.times ?? [];
   const line = (label: string, measure: Measure, color: string, zero: number | null, filling = false): Line => ({
     label, color, fill: filling, values: filled?.rows.map((row) => row?.[measure] ?? zero) ?? [],

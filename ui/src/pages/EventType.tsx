@@ -4,7 +4,6 @@ import { useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 import { $api, ApiError, api, type Schemas } from "../api/client";
-import { send, type Validation } from "../api/pending";
 import { useOperator } from "../api/session";
 import { Confirm } from "../components/Confirm";
 import { TextLink } from "../components/links";
@@ -120,14 +119,14 @@ function Edit({ type, patch }: { type: Schemas["EventTypeOut"]; patch: (body: Sc
 }
 
 function TryIt({ name, example }: { name: string; example: unknown }) {
-  const [result, setResult] = useState<Validation | string>();
+  const [result, setResult] = useState<Schemas["EventTypeValidateOut"] | string>();
   const validate = async (form: FormData) => {
     try {
       const body = JSON.parse(String(form.get("payload")));
-      setResult(await send<Validation>("POST", `/api/v1/event-type/${encodeURIComponent(name)}/validate`, body));
+      const { data } = await api.POST(`${PATH}/validate`, { params: { path: { event_type_name: name } }, body });
+      setResult(data!);
     } catch (error) {
-      const absent = error instanceof ApiError && error.status === 404;
-      setResult(absent ? "This server cannot try payloads." : error instanceof SyntaxError ? `Not JSON: ${error.message}` : String((error as Error).message));
+      setResult(error instanceof SyntaxError ? `Not JSON: ${error.message}` : String((error as Error).message));
     }
   };
   return (

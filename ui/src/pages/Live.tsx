@@ -2,10 +2,9 @@ import { Button, Group, NativeSelect, TextInput } from "@mantine/core";
 import { IconBolt, IconPlayerPause, IconPlayerPlay } from "@tabler/icons-react";
 import { getRouteApi } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
-import { ApiError } from "../api/client";
-import { withQuery, type LiveAttempt, type LiveMessage } from "../api/pending";
+import { ApiError, type Schemas } from "../api/client";
 import { useOperator, useSession } from "../api/session";
-import { readEvents } from "../api/stream";
+import { readEvents, withQuery } from "../api/stream";
 import { DataTable } from "../components/DataTable";
 import { TextLink } from "../components/links";
 import { Page } from "../components/Page";
@@ -23,7 +22,7 @@ const MOST = 200;
 /** The page is drawn anew this often at most, however much comes. */
 const DRAW_MS = 250;
 
-type Row = { key: string } & ({ kind: "message"; at: LiveMessage } | { kind: "attempt"; at: LiveAttempt });
+type Row = { key: string } & ({ kind: "message"; at: Schemas["LiveMessageOut"] } | { kind: "attempt"; at: Schemas["LiveAttemptOut"] });
 
 export function Live() {
   const search = route.useSearch();
@@ -58,7 +57,7 @@ export function Live() {
         </div>
       </form>
       <div className="hw-card">
-        {error ? <Broken error={error} /> : (
+        {error ? <ErrorState error={error} /> : (
           <DataTable
             label="What happens"
             rows={rows}
@@ -95,13 +94,6 @@ function What(row: Row) {
     : <AttemptStatus status={row.at.status === "success" ? 0 : 2} code={row.at.responseStatusCode} />;
 }
 
-function Broken({ error }: { error: unknown }) {
-  if (error instanceof ApiError && error.status === 404) {
-    return <EmptyState title="No live tail on this server" icon={<IconBolt size={22} />}>Its version has none. Messages and attempts are listed with their applications.</EmptyState>;
-  }
-  return <ErrorState error={error} />;
-}
-
 interface Filter {
   app?: string | undefined;
   types?: string | undefined;
@@ -129,9 +121,9 @@ function useLive({ app, types, kind, status }: Filter, paused: boolean) {
     }, DRAW_MS);
     const take = (name: string, data: unknown) => {
       const key = String(serial.current++);
-      if (name === "message") waiting.current.push({ key, kind: "message", at: data as LiveMessage });
-      else if (name === "attempt") waiting.current.push({ key, kind: "attempt", at: data as LiveAttempt });
-      else if (name === "lost") setLost((before) => before + (data as { count: number }).count);
+      if (name === "message") waiting.current.push({ key, kind: "message", at: data as Schemas["LiveMessageOut"] });
+      else if (name === "attempt") waiting.current.push({ key, kind: "attempt", at: data as Schemas["LiveAttemptOut"] });
+      else if (name === "lost") setLost((before) => before + (data as Schemas["LiveLostOut"]).count);
       if (waiting.current.length > MOST) waiting.current.shift();
     };
     // A connection that ends is made anew, as `EventSource` would; one that is refused is not.

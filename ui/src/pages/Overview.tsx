@@ -1,7 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { IconCircleCheck } from "@tabler/icons-react";
-import { analytics, get, type Backlog, type FailingEndpoint } from "../api/pending";
+import { useOpenAlerts } from "../api/alerts";
+import { analytics } from "../api/analytics";
+import { $api } from "../api/client";
 import { DataTable } from "../components/DataTable";
 import { TextLink } from "../components/links";
 import { Figure, Page, Section } from "../components/Page";
@@ -21,13 +23,14 @@ const LIVE = { refetchInterval: (query: { state: { error: unknown } }) => (query
 export function Overview() {
   const { range = "24h" } = route.useSearch();
   const navigate = route.useNavigate();
-  const backlog = useQuery({ queryKey: ["backlog"], queryFn: () => get<Backlog>("/api/v1/analytics/backlog", { limit: 5 }), ...LIVE });
+  const backlog = $api.useQuery("get", "/api/v1/analytics/backlog", { params: { query: { limit: 1 } } }, LIVE);
   return (
     <Page
       title="Overview"
       description="What your organization sent, and how it arrived."
       actions={<TimeRange value={range} onChange={(range) => void navigate({ search: { range }, replace: true })} />}
     >
+      <OpenAlerts />
       <div className="hw-figures">
         <TrafficFigures of={{}} range={range} />
         <Figure
@@ -43,12 +46,21 @@ export function Overview() {
   );
 }
 
+function OpenAlerts() {
+  const { data } = useOpenAlerts();
+  const first = data?.data[0];
+  if (!first) return null;
+  const more = data.data.length - 1;
+  return (
+    <div className="hw-note hw-bad" role="status">
+      <TextLink to="/alerts" fw={600} c="var(--hw-bad)">{more > 0 ? `${more + 1}${data.done ? "" : "+"} alerts are open` : "An alert is open"}</TextLink>
+      {" · "}<SafeText>{first.ruleName}</SafeText>{more > 0 && " and more"}
+    </div>
+  );
+}
+
 function Failing() {
-  const query = useQuery({
-    queryKey: ["failing"],
-    queryFn: () => get<{ data: FailingEndpoint[] }>("/api/v1/analytics/failing-endpoints", { limit: 10 }),
-    ...LIVE,
-  });
+  const query = $api.useQuery("get", "/api/v1/analytics/failing-endpoints", { params: { query: { limit: 10 } } }, LIVE);
   return (
     <Section title="Failing endpoints" description="Nothing has succeeded at these since the time shown; the longest first." flush>
       {query.error ? <ErrorState error={query.error} retry={() => void query.refetch()} /> : (

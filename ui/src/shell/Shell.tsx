@@ -7,6 +7,7 @@ import { useEffect } from "react";
 import { isPortal, signOut, useSession } from "../api/session";
 import { PlainLink } from "../components/links";
 import { portalLook } from "../portal";
+import { AlertCount } from "./AlertCount";
 import { GoTo } from "./GoTo";
 import { Logo } from "./Logo";
 import { places, type Place } from "./places";
@@ -69,6 +70,7 @@ function Go({ place, path }: { place: Place; path: string }) {
       active={active}
       label={place.label}
       leftSection={<place.icon size={18} stroke={1.7} />}
+      {...(place.alerts && { rightSection: <AlertCount /> })}
       className="hw-nav"
     />
   );

@@ -1,6 +1,6 @@
 /** Where the navigation leads. */
 import {
-  IconActivity, IconApps, IconBolt, IconHome, IconListDetails, IconPlugConnected, IconServer, IconTags, type Icon,
+  IconActivity, IconApps, IconBell, IconBolt, IconHome, IconReceipt, IconListDetails, IconPlugConnected, IconServer, IconTags, type Icon,
 } from "@tabler/icons-react";
 
 export interface Place {
@@ -9,6 +9,8 @@ export interface Place {
   icon: Icon;
   /** Not also for what is below it. */
   exact?: boolean;
+  /** How many alerts are open stands beside it. */
+  alerts?: boolean;
 }
 
 const OPERATOR: Place[] = [
@@ -17,6 +19,8 @@ const OPERATOR: Place[] = [
   { to: "/live", label: "Live tail", icon: IconBolt },
   { to: "/event-type", label: "Event types", icon: IconTags },
   { to: "/source", label: "Sources", icon: IconPlugConnected },
+  { to: "/alerts", label: "Alerts", icon: IconBell, alerts: true },
+  { to: "/usage", label: "Usage", icon: IconReceipt },
   { to: "/operate", label: "Operate", icon: IconServer },
 ];
 

@@ -1,6 +1,7 @@
 //! The routes: one file (or folder) per resource, each with its bodies, its handlers and its
 //! `router()`.
 
+pub mod alert;
 pub mod analytics;
 pub mod application;
 pub mod attempt;
@@ -52,7 +53,8 @@ pub(crate) fn operations(
         .merge(attempt::router())
         .merge(auth::router())
         .merge(token::router())
-        .merge(ingest::router());
+        .merge(ingest::router())
+        .merge(alert::router());
     OpenApiRouter::with_openapi(openapi::frame())
         .merge(wrap(writes))
         .merge(message::router())

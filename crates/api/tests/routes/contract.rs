@@ -79,7 +79,14 @@ const INGEST: [(&str, &str); 20] = [
 const OUR_INGEST: [(&str, &str); 1] = [("POST", "/source/{source_id}/log/{log_id}/replay")];
 
 /// What we offer beyond it.
-const OURS: [(&str, &str); 38] = [
+const OURS: [(&str, &str); 45] = [
+    ("GET", "/alert"),
+    ("GET", "/alert/rule"),
+    ("POST", "/alert/rule"),
+    ("GET", "/alert/rule/{rule_id}"),
+    ("PUT", "/alert/rule/{rule_id}"),
+    ("DELETE", "/alert/rule/{rule_id}"),
+    ("POST", "/alert/rule/{rule_id}/test"),
     ("GET", "/analytics/backlog"),
     ("GET", "/analytics/failing-endpoints"),
     ("GET", "/analytics/query"),

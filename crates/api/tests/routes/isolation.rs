@@ -26,6 +26,7 @@ pub struct World {
     source: String,
     source_endpoint: String,
     refused: String,
+    rule: String,
 }
 
 /// A request that a source refused, and would take now.
@@ -80,6 +81,9 @@ impl World {
         let source_endpoint = org.post(&path, body).await.ok(201);
         let source_endpoint = source_endpoint["id"].as_str().expect("id").to_owned();
         let listened = org.listened_endpoint(&app).await;
+        let body = json!({"name": "n", "condition": {"type": "endpoint_disabled"}});
+        let rule = org.post("/alert/rule", body).await.ok(201);
+        let rule = rule["id"].as_str().expect("id").to_owned();
         Self {
             app,
             endpoint,
@@ -91,11 +95,12 @@ impl World {
             source,
             source_endpoint,
             refused,
+            rule,
         }
     }
 
     /// What nobody else is told.
-    fn secrets(&self) -> [&str; 10] {
+    fn secrets(&self) -> [&str; 11] {
         let Self {
             app,
             endpoint,
@@ -107,8 +112,21 @@ impl World {
             source,
             source_endpoint,
             refused,
+            rule,
         } = self;
-        [app, endpoint, listened, message, attempt, task, token, source, source_endpoint, refused]
+        [
+            app,
+            endpoint,
+            listened,
+            message,
+            attempt,
+            task,
+            token,
+            source,
+            source_endpoint,
+            refused,
+            rule,
+        ]
     }
 
     pub fn path(&self, template: &str) -> String {
@@ -134,6 +152,7 @@ impl World {
             .replace("{event_type_name}", "known")
             .replace("{task_id}", &self.task)
             .replace("{token_id}", &self.token)
+            .replace("{rule_id}", &self.rule)
             .replace("{log_id}", &self.refused)
     }
 }
@@ -149,6 +168,9 @@ pub fn body(method: &str, template: &str) -> Value {
         }
         (_, p) if p.ends_with("/endpoint") || p.ends_with("/endpoint/{endpoint_id}") => {
             json!({"url": "https://example.com/other"})
+        }
+        (_, "/alert/rule" | "/alert/rule/{rule_id}") => {
+            json!({"name": "n", "condition": {"type": "endpoint_disabled"}})
         }
         (_, p) if p.ends_with("/verify") => json!({"secrets": ["s"], "request": {"headers": {}}}),
         (_, p) if p.ends_with("/headers") => json!({"headers": {"x-a": "b"}}),
@@ -337,6 +359,7 @@ async fn still_whole(org: &Client<'_>, world: &World) {
         "/app/{app_id}/endpoint/{endpoint_id}",
         "/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}",
         "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}",
+        "/alert/rule/{rule_id}",
     ] {
         org.get(&world.path(path)).await.ok(200);
     }

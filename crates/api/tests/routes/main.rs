@@ -1,6 +1,7 @@
 //! The API as its callers see it: one file per resource, against the real router.
 #![allow(clippy::disallowed_methods, reason = "tests")]
 
+mod alert;
 mod analytics;
 mod application;
 mod attempt;

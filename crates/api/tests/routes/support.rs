@@ -12,6 +12,7 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use domain::{
+    alert::{Channel, Rule},
     attempt::{Attempt, Outcome, OutcomeClass},
     clock::{Clock, ManualClock, Timestamp},
     delivery::{Cause, EndState, Health, Next},
@@ -21,7 +22,7 @@ use domain::{
 use futures_util::stream;
 use hookwright_api::{
     self as api, ApiOptions, ApiState, Deliveries, Handed, JudgeAgain, JwtAlgorithm, Keys,
-    Listening, NotTaken, auth,
+    Listening, NotTaken, TellOfAlerts, auth,
 };
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -46,6 +47,24 @@ impl JudgeAgain for JudgesByBody {
             b"" => Err(NotTaken::Unusable("nothing of it was kept".into())),
             _ => Err(NotTaken::NotGenuine("no signature matches".into())),
         }
+    }
+}
+
+/// Tells nobody: a Slack channel is not there, the others are.
+struct Tells;
+
+#[async_trait::async_trait]
+impl TellOfAlerts for Tells {
+    fn can_mail(&self) -> bool {
+        true
+    }
+
+    async fn test(&self, rule: &Rule) -> Vec<Result<(), String>> {
+        let told = |channel: &Channel| match channel {
+            Channel::Slack { .. } => Err("it answered 404".to_owned()),
+            _ => Ok(()),
+        };
+        rule.channels.iter().map(told).collect()
     }
 }
 
@@ -224,6 +243,7 @@ impl Server {
         ));
         let mut options = ApiOptions::new(keys());
         options.judge = Some(Arc::new(JudgesByBody));
+        options.alerts = Some(Arc::new(Tells));
         let desk = Arc::new(Desk::default());
         options.listening = desk.clone();
         change(&mut options);

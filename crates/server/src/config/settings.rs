@@ -118,6 +118,11 @@ settings! {
     /// Base URL (`http://…`) of the collector that traces go to by OTLP (needs the feature `otlp`); `none` for nowhere.
     otlp_endpoint: Option<Url> = "none", secret;
 
+    /// The mail server that alerts are sent by: `smtps://user:password@host`, `smtp://host:587?tls=required` (STARTTLS), `smtp://host:25`; `none`: no e-mail.
+    smtp_url: Option<Url> = "none", secret;
+    /// Who e-mail is from: `alerts@example.com`, or `Hookwright <alerts@example.com>`.
+    smtp_from: String = "";
+
     /// The secret that tokens are signed with (HS algorithms): at least 16 characters.
     jwt_secret: String = "", secret;
     /// `HS256`, `HS384`, `HS512`, `RS256`, `RS384`, `RS512` or `EdDSA`.
@@ -231,6 +236,18 @@ impl Config {
         if let Some(not) = self.portal_frame_ancestors.iter().find(|text| !is_origin(text)) {
             let reason = format!("expected origins like https://app.example.com, not `{not}`");
             return Err(("portal_frame_ancestors", reason));
+        }
+        if let Some(url) = &self.smtp_url {
+            if !matches!(url.scheme(), "smtp" | "smtps") {
+                let reason = "expected a URL that begins with smtp:// or smtps://";
+                return Err(("smtp_url", reason.to_owned()));
+            }
+            if self.smtp_from.is_empty() {
+                return Err((
+                    "smtp_from",
+                    "expected an e-mail address, as `smtp_url` is set".into(),
+                ));
+            }
         }
         if self.window_initial > self.window_max {
             let reason = format!("expected at most `window_max`, which is {}", self.window_max);

@@ -99,6 +99,8 @@ fn export(
         Part::Tokens => records::tokens(conn, after, limits),
         Part::Revocations => records::revocations(conn, after, limits),
         Part::Tasks => records::tasks(conn, after, limits),
+        Part::AlertRules => records::alert_rules(conn, vault, after, limits),
+        Part::Alerts => records::alerts(conn, after, limits),
         Part::Audit => records::audit(conn, after, limits),
         Part::Rollups => rollups::rollups(conn, after, limits),
     }
@@ -127,6 +129,8 @@ fn write(tx: &mut Tx<'_>, record: &Record) -> Result<()> {
         Record::Token(token) => tokens::add(tx, token),
         Record::Revocation(revocation) => tokens::add_revocation(tx, revocation),
         Record::Task(task) => crate::tasks::write(tx, task),
+        Record::AlertRule(rule) => records::write_alert_rule(tx, rule),
+        Record::Alert(alert) => records::write_alert(tx, alert),
         Record::Audit(row) => records::write_audit(tx, row),
         Record::Rollup(rollup) => rollups::write_rollup(tx, rollup),
         Record::Counted(marks) => {
@@ -170,6 +174,7 @@ fn is_empty(conn: &Connection) -> Result<bool> {
         OR EXISTS (SELECT 1 FROM claim) OR EXISTS (SELECT 1 FROM claim_recent)
         OR EXISTS (SELECT 1 FROM response) OR EXISTS (SELECT 1 FROM token)
         OR EXISTS (SELECT 1 FROM revocation) OR EXISTS (SELECT 1 FROM task)
+        OR EXISTS (SELECT 1 FROM alert_rule) OR EXISTS (SELECT 1 FROM alert)
         OR EXISTS (SELECT 1 FROM audit) OR EXISTS (SELECT 1 FROM rollup))";
     Ok(conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
@@ -192,6 +197,8 @@ fn sizes(conn: &Connection) -> Result<[u64; Part::ALL.len()]> {
             Part::Tokens => "/* move */ SELECT count(*) FROM token",
             Part::Revocations => "/* move */ SELECT count(*) FROM revocation",
             Part::Tasks => "/* move */ SELECT count(*) FROM task",
+            Part::AlertRules => "/* move */ SELECT count(*) FROM alert_rule",
+            Part::Alerts => "/* move */ SELECT count(*) FROM alert",
             Part::Audit => "/* move */ SELECT count(*) FROM audit",
             // And how far counting has come.
             Part::Rollups => "/* move */ SELECT count(*) + 1 FROM rollup",

@@ -1,10 +1,14 @@
-//! Tokens, revocations, tasks, the audit.
+//! Tokens, revocations, tasks, alerts, the audit.
 
+use domain::alert::{Alert, Rule};
 use rusqlite::{Connection, params};
-use store::transfer::{AuditRow, Batch, Limits, Record};
+use store::{
+    transfer::{AuditRow, Batch, Limits, Record},
+    vault::Vault,
+};
 
-use super::{Key, page};
-use crate::{error::Result, rows, tasks, tokens, tx::Tx};
+use super::{Key, page, there_already};
+use crate::{alerts, error::Result, rows, tasks, tokens, tx::Tx};
 
 pub(super) fn tokens(conn: &Connection, after: &Key, limits: Limits) -> Result<Batch> {
     let columns = tokens::COLUMNS;
@@ -30,6 +34,44 @@ pub(super) fn tasks(conn: &Connection, after: &Key, limits: Limits) -> Result<Ba
         let task = tasks::task(row)?;
         Ok((Key::place(0, &[task.id.raw()]), Some(Record::Task(task))))
     })
+}
+
+pub(super) fn alert_rules(
+    conn: &Connection,
+    vault: &Vault,
+    after: &Key,
+    limits: Limits,
+) -> Result<Batch> {
+    let sql = format!(
+        "/* export */ SELECT {} FROM alert_rule WHERE (org, id) > (?1, ?2) ORDER BY org, id",
+        alerts::RULE
+    );
+    page(conn, &sql, [after.id(0), after.id(1)], limits, |row| {
+        let rule = alerts::rule(row, vault)?;
+        Ok((Key::place(0, &[rule.org.raw(), rule.id.raw()]), Some(Record::AlertRule(rule))))
+    })
+}
+
+pub(super) fn alerts(conn: &Connection, after: &Key, limits: Limits) -> Result<Batch> {
+    let sql = "/* export */ SELECT doc FROM alert WHERE (org, id) > (?1, ?2) ORDER BY org, id";
+    page(conn, sql, [after.id(0), after.id(1)], limits, |row| {
+        let alert: Alert = rows::json(row, 0)?;
+        Ok((Key::place(0, &[alert.org.raw(), alert.id.raw()]), Some(Record::Alert(alert))))
+    })
+}
+
+pub(super) fn write_alert_rule(tx: &mut Tx<'_>, rule: &Rule) -> Result<()> {
+    match alerts::write(tx, rule, None)? {
+        true => Ok(()),
+        false => Err(there_already(rule.id)),
+    }
+}
+
+pub(super) fn write_alert(tx: &mut Tx<'_>, alert: &Alert) -> Result<()> {
+    match alerts::put(tx, alert)? {
+        true => Ok(()),
+        false => Err(there_already(alert.id)),
+    }
 }
 
 pub(super) fn audit(conn: &Connection, after: &Key, limits: Limits) -> Result<Batch> {

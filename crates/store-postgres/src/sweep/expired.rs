@@ -1,8 +1,8 @@
 //! Small rows that have ended by themselves: claims, saved answers, tokens, revocations, what sources
-//! refused; and those that go with history: tasks that have ended, the audit. Each is found by an index on
+//! refused; and those that go with history: tasks and alerts that have ended, the audit. Each is found by an index on
 //! its time.
 
-use domain::id::TaskId;
+use domain::id::{AlertId, TaskId};
 use store::housekeeping::{RetentionLimits, Swept};
 
 use super::{begin, count, end, limit};
@@ -51,8 +51,11 @@ pub(super) async fn sweep(shared: &Shared, limits: RetentionLimits) -> Result<Sw
     }
     let tasks = remove!("task", "id", r#"id < $1 AND status <> '"running"'"#);
     let end_of = TaskId::floor(limits.history_before);
+    let alerts = remove!("alert", "id", "id < $1 AND NOT live");
+    let end_of_alerts = AlertId::floor(limits.history_before);
     for removed in [
         tx.execute(tasks, &[&end_of.raw().as_slice(), &limit]).await?,
+        tx.execute(alerts, &[&end_of_alerts.raw().as_slice(), &limit]).await?,
         tx.execute(CHANGES, &[&limit]).await?,
     ] {
         swept.more |= count(removed)? >= limits.rows;

@@ -125,6 +125,8 @@ impl Shared {
             Part::Tokens => records::tokens(conn, after, limits).await,
             Part::Revocations => records::revocations(conn, after, limits).await,
             Part::Tasks => records::tasks(conn, after, limits).await,
+            Part::AlertRules => records::alert_rules(conn, vault, after, limits).await,
+            Part::Alerts => records::alerts(conn, after, limits).await,
             Part::Audit => records::audit(conn, after, limits).await,
             Part::Rollups => rollups::rollups(conn, after, limits).await,
         }
@@ -166,6 +168,7 @@ impl Shared {
             OR EXISTS (SELECT 1 FROM attempt) OR EXISTS (SELECT 1 FROM claim)
             OR EXISTS (SELECT 1 FROM response) OR EXISTS (SELECT 1 FROM token)
             OR EXISTS (SELECT 1 FROM revocation) OR EXISTS (SELECT 1 FROM task)
+            OR EXISTS (SELECT 1 FROM alert_rule) OR EXISTS (SELECT 1 FROM alert)
             OR EXISTS (SELECT 1 FROM audit) OR EXISTS (SELECT 1 FROM rollup)
             OR EXISTS (SELECT 1 FROM traffic))";
         rows::get(&self.read().await?.query_one(sql, &[]).await?, 0)
@@ -190,6 +193,8 @@ impl Shared {
                 Part::Tokens => "/* move */ SELECT count(*) FROM token",
                 Part::Revocations => "/* move */ SELECT count(*) FROM revocation",
                 Part::Tasks => "/* move */ SELECT count(*) FROM task",
+                Part::AlertRules => "/* move */ SELECT count(*) FROM alert_rule",
+                Part::Alerts => "/* move */ SELECT count(*) FROM alert",
                 Part::Audit => "/* move */ SELECT count(*) FROM audit",
                 // And how far counting has come.
                 Part::Rollups => {
@@ -230,6 +235,8 @@ async fn write(tx: &Tx, ports: &Ports, record: &Record) -> Result<()> {
             tokens::add_revocation(tx, ports, revocation, revocation.at).await
         }
         Record::Task(task) => records::write_task(tx, task).await,
+        Record::AlertRule(rule) => records::write_alert_rule(tx, ports, rule).await,
+        Record::Alert(alert) => records::write_alert(tx, alert).await,
         Record::Audit(row) => records::write_audit(tx, ports, row).await,
         // All of a batch together.
         Record::Rollup(_) => Ok(()),

@@ -1,10 +1,19 @@
-//! Tokens, revocations, tasks, the audit.
+//! Tokens, revocations, tasks, alerts, the audit.
 
-use domain::{id::AuditId, task::Task};
-use store::transfer::{AuditRow, Batch, Limits, Record};
+use domain::{
+    alert::{Alert, Rule},
+    id::AuditId,
+    task::Task,
+};
+use store::{
+    StoreError,
+    transfer::{AuditRow, Batch, Limits, Record},
+    vault::Vault,
+};
 
 use super::{Key, limit, page};
 use crate::{
+    alerts,
     conn::{Conn, Params, Tx},
     error::{Error, Result},
     options::Ports,
@@ -43,6 +52,52 @@ pub(super) async fn tasks(conn: &Conn, after: &Key, limits: Limits) -> Result<Ba
         let task = tasks::task(row)?;
         Ok((Key::place(&[task.org.raw(), task.id.raw()]), Some(Record::Task(task))))
     })
+}
+
+pub(super) async fn alert_rules(
+    conn: &Conn,
+    vault: &Vault,
+    after: &Key,
+    limits: Limits,
+) -> Result<Batch> {
+    let sql = format!(
+        "/* export */ SELECT {} FROM alert_rule WHERE (org, id) > ($1, $2) ORDER BY org, id LIMIT $3",
+        alerts::RULE
+    );
+    let found = conn.query(&sql, &[&after.part(0), &after.part(1), &limit(limits)]).await?;
+    page(&found, |row| {
+        let rule = alerts::rule(row, vault)?;
+        Ok((Key::place(&[rule.org.raw(), rule.id.raw()]), Some(Record::AlertRule(rule))))
+    })
+}
+
+pub(super) async fn alerts(conn: &Conn, after: &Key, limits: Limits) -> Result<Batch> {
+    let sql = "/* export */ SELECT doc FROM alert WHERE (org, id) > ($1, $2)
+               ORDER BY org, id LIMIT $3";
+    let found = conn.query(sql, &[&after.part(0), &after.part(1), &limit(limits)]).await?;
+    page(&found, |row| {
+        let alert: Alert = rows::json(row, 0)?;
+        Ok((Key::place(&[alert.org.raw(), alert.id.raw()]), Some(Record::Alert(alert))))
+    })
+}
+
+/// One too many, or one for which another one stands.
+fn unwritten(what: impl std::fmt::Display) -> Error {
+    Error::Store(StoreError::Internal(format!("{what} could not be moved")))
+}
+
+pub(super) async fn write_alert_rule(tx: &Tx, ports: &Ports, rule: &Rule) -> Result<()> {
+    match alerts::insert(tx, ports, rule).await? {
+        true => Ok(()),
+        false => Err(unwritten(rule.id)),
+    }
+}
+
+pub(super) async fn write_alert(tx: &Tx, alert: &Alert) -> Result<()> {
+    match alerts::put(tx, alert).await? {
+        true => Ok(()),
+        false => Err(unwritten(alert.id)),
+    }
 }
 
 /// In the order of their time: a store may keep them in that in which they come.

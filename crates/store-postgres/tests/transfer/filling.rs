@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use domain::{
+    alert::{Alert, Channel, Condition, Notice, Rule, Subject},
     analytics::Unaccepted,
     application::Application,
     claim::{ClaimKey, ClaimKind},
@@ -12,7 +13,10 @@ use domain::{
     endpoint::{Endpoint, Transformation},
     entropy::Entropy,
     event_type::EventType,
-    id::{ApplicationId, AttemptId, EndpointId, OrganizationId, SecretId, TaskId, TokenId},
+    id::{
+        AlertId, AlertRuleId, ApplicationId, AttemptId, EndpointId, OrganizationId, SecretId,
+        TaskId, TokenId,
+    },
     message::{Body, Message, Origin},
     name::EventTypeName,
     organization::{Organization, OrganizationSettings, SchemaMode},
@@ -278,6 +282,7 @@ async fn tenant_with_all(f: &Fixture<'_>, filled: &mut Filled) {
         filled.sent(&f.send_message(message, &app, &[&plain]).await);
     }
 
+    alerts(f, app.id).await;
     let deleted = f.store.delete_endpoint(&ACTOR, f.org, app.id, gone.id, at(50)).await;
     assert_eq!(deleted, Ok(Ok(())));
     f.create_endpoint(&live).await;
@@ -453,5 +458,41 @@ async fn tokens_and_tasks(f: &Fixture<'_>, g: &Fixture<'_>, filled: &Filled) {
             ..Task::new(org, id, kind, at(404))
         };
         assert_eq!(f.store.create_task(task).await, Ok(None));
+    }
+}
+
+/// A rule, an alert that is open and one that is over.
+async fn alerts(f: &Fixture<'_>, app: ApplicationId) {
+    let rule = Rule {
+        org: f.org,
+        id: AlertRuleId::generate(at(41), &*f.entropy),
+        name: "Silence".into(),
+        enabled: true,
+        condition: Condition::NothingReceived { app, window: Duration::from_secs(60) },
+        hold: Duration::from_secs(15),
+        channels: vec![Channel::Slack {
+            url: "https://hooks.example/hush".parse().expect("a url"),
+        }],
+        created_at: at(41),
+        updated_at: at(42),
+    };
+    assert_eq!(f.store.create_alert_rule(&ACTOR, rule.clone()).await, Ok(true));
+    for (secs, cleared_at) in [(43, Some(at(44))), (45, None)] {
+        let alert = Alert {
+            org: f.org,
+            id: AlertId::generate(at(secs), &*f.entropy),
+            rule: rule.id,
+            rule_name: rule.name.clone(),
+            condition: "nothing_received".into(),
+            subject: Subject::Application(app),
+            since: at(41),
+            fired_at: at(secs),
+            cleared_at,
+            value: 61.5,
+            threshold: 60.0,
+            text: "It is silent.".into(),
+            notices: vec![Notice::new(false, 0, "slack hooks.example".into(), at(secs))],
+        };
+        assert_eq!(f.store.put_alert(alert).await, Ok(true));
     }
 }

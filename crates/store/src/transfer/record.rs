@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::{
+    alert::{Alert, Rule},
     analytics::{Rollup, Unit},
     application::Application,
     attempt::Attempt,
@@ -42,13 +43,15 @@ pub enum Part {
     Tokens,
     Revocations,
     Tasks,
+    AlertRules,
+    Alerts,
     Audit,
     Rollups,
 }
 
 impl Part {
     /// All of them, in order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Organizations,
         Self::Applications,
         Self::Endpoints,
@@ -61,6 +64,8 @@ impl Part {
         Self::Tokens,
         Self::Revocations,
         Self::Tasks,
+        Self::AlertRules,
+        Self::Alerts,
         Self::Audit,
         Self::Rollups,
     ];
@@ -80,6 +85,8 @@ impl Part {
             Self::Tokens => "tokens",
             Self::Revocations => "revocations",
             Self::Tasks => "tasks",
+            Self::AlertRules => "alert rules",
+            Self::Alerts => "alerts",
             Self::Audit => "audit rows",
             Self::Rollups => "counts by time",
         }
@@ -151,6 +158,10 @@ pub enum Record {
     Revocation(Revocation),
     /// A task.
     Task(Task),
+    /// An alert rule with its channels.
+    AlertRule(Rule),
+    /// An alert, over or not.
+    Alert(Alert),
     /// Who did what.
     Audit(AuditRow),
     /// Counts of an endpoint and event type. Sums of them have no records.

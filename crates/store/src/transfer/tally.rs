@@ -19,7 +19,9 @@ use serde::Serialize;
 
 use super::{AuditRow, MovedBody, MovedDelivery, MovedMarks, MovedMessage, MovedRollup, Record};
 use crate::{
-    Result, codec,
+    Result,
+    alert_doc::rule_doc,
+    codec,
     history::DeliveryRecord,
     publish::{Claim, SavedResponse},
 };
@@ -168,6 +170,17 @@ fn write(f: &mut Fields, record: &Record) -> Result<()> {
             f.number(*scanned);
             f.option(total.as_ref(), |f, total| f.number(*total));
             f.time(*updated_at);
+        }
+        Record::AlertRule(rule) => {
+            f.text("alert rule");
+            f.id(&rule.org);
+            f.id(&rule.id);
+            f.text(&rule_doc(rule));
+            f.json(&rule.channels);
+        }
+        Record::Alert(alert) => {
+            f.text("alert");
+            f.json(alert);
         }
         Record::Audit(AuditRow { org, at, actor, action, target, detail }) => {
             f.text("audit");

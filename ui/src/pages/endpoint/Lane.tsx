@@ -1,10 +1,9 @@
-import { useQuery } from "@tanstack/react-query";
-import { get, type LaneState } from "../../api/pending";
+import { $api, type Schemas } from "../../api/client";
 import { Fact, Facts, Section } from "../../components/Page";
 import { StatusBadge, type Tone } from "../../components/StatusBadge";
 import { Time } from "../../components/Time";
 
-const BREAKERS: Record<string, [Tone, string]> = {
+const BREAKERS: Record<Schemas["BreakerState"], [Tone, string]> = {
   closed: ["good", "Closed"],
   half_open: ["warn", "Probing"],
   open: ["bad", "Open"],
@@ -12,13 +11,14 @@ const BREAKERS: Record<string, [Tone, string]> = {
 
 /** How it is being sent to, as of now. */
 export function Lane({ appId, endpointId }: { appId: string; endpointId: string }) {
-  const { data, error } = useQuery({
-    queryKey: ["lane", appId, endpointId],
-    queryFn: () => get<LaneState>(`/api/v1/app/${appId}/endpoint/${endpointId}/state`),
-    refetchInterval: (query) => (query.state.error ? false : 2_000),
-  });
+  const { data, error } = $api.useQuery(
+    "get",
+    "/api/v1/app/{app_id}/endpoint/{endpoint_id}/state",
+    { params: { path: { app_id: appId, endpoint_id: endpointId } } },
+    { refetchInterval: (query) => (query.state.error ? false : 2_000) },
+  );
   if (error || !data) return null;
-  const [tone, word] = BREAKERS[data.breaker ?? "closed"]!;
+  const [tone, word] = BREAKERS[data.breaker ?? "closed"];
   return (
     <Section title="Right now">
       {data.here ? (

@@ -2,10 +2,8 @@
 import { Button, Group, Modal, Progress, Radio, Select, Stack, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconHistory } from "@tabler/icons-react";
-import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
-import { ApiError } from "../../api/client";
-import { get, send, type Task } from "../../api/pending";
+import { useMemo, useState } from "react";
+import { $api, api } from "../../api/client";
 import { useCan } from "../../api/session";
 import { failed } from "../../components/notify";
 import { count } from "../../format";
@@ -46,19 +44,17 @@ export function Replay(props: Props) {
 function Start({ appId, endpointId, onStarted, onClose }: Props & { onClose: () => void }) {
   const [kind, setKind] = useState<Kind>("recover");
   const [hours, setHours] = useState("24");
-  const body = () => ({ since: new Date(Date.now() - Number(hours) * 3_600_000).toISOString() });
+  // What is counted is what is sent: both go back to the same moment.
+  const since = useMemo(() => new Date(Date.now() - Number(hours) * 3_600_000).toISOString(), [hours]);
   const [busy, setBusy] = useState(false);
-  const path = `/api/v1/app/${appId}/endpoint/${endpointId}/${kind}`;
-  const preview = useQuery({
-    queryKey: ["preview", path, hours],
-    queryFn: () => send<{ messages: number; capped: boolean }>("POST", `${path}/preview`, body()),
-    retry: false,
-  });
-  const absent = preview.error instanceof ApiError && preview.error.status === 404;
+  const path = `/api/v1/app/{app_id}/endpoint/{endpoint_id}/${kind}` as const;
+  const request = { params: { path: { app_id: appId, endpoint_id: endpointId } }, body: { since } };
+  const preview = $api.useQuery("post", `${path}/preview`, request, { retry: false });
   const start = async () => {
     setBusy(true);
     try {
-      onStarted((await send<Task>("POST", path, body())).id);
+      const { data } = await api.POST(path, request);
+      onStarted(data!.id);
     } catch (error) {
       failed(error);
     } finally {
@@ -76,7 +72,7 @@ function Start({ appId, endpointId, onStarted, onClose }: Props & { onClose: () 
       <Text size="sm" role="status">
         {preview.data
           ? `${preview.data.capped ? "More than " : ""}${count(preview.data.messages)} messages would be sent again.`
-          : absent ? "How many that are cannot be told on this server." : preview.error ? preview.error.message : "Counting…"}
+          : preview.error instanceof Error ? preview.error.message : "Counting…"}
       </Text>
       <Group justify="flex-end" gap="xs">
         <Button variant="default" onClick={onClose}>Cancel</Button>
@@ -90,21 +86,22 @@ const STATES = { running: "Sending again", paused: "Paused", cancelled: "Cancell
 
 /** How far a task is, by its id. */
 export function Running({ id, dismiss }: { id: string; dismiss: () => void }) {
-  const { data: task, error, refetch } = useQuery({
-    queryKey: ["task", id],
-    queryFn: () => get<Task>(`/api/v1/background-task/${id}`),
-    refetchInterval: (query) => (query.state.data && stateOf(query.state.data) !== "running" ? false : 1_000),
-    retry: false,
-  });
+  const params = { path: { task_id: id } };
+  const { data: task, error, refetch } = $api.useQuery(
+    "get",
+    "/api/v1/background-task/{task_id}",
+    { params },
+    { refetchInterval: (query) => (query.state.data && query.state.data.state !== "running" ? false : 1_000), retry: false },
+  );
   const act = async (what: "pause" | "resume" | "cancel") => {
     try {
-      await send("POST", `/api/v1/background-task/${id}/${what}`);
+      await api.POST(`/api/v1/background-task/{task_id}/${what}` as const, { params });
       await refetch();
     } catch (error) {
       failed(error);
     }
   };
-  const state = task && stateOf(task);
+  const state = task?.state;
   const { messagesSent = 0, total } = task?.data ?? {};
   const share = state === "finished" ? 100 : total ? Math.min(100, (messagesSent / total) * 100) : null;
   return (
@@ -116,7 +113,7 @@ export function Running({ id, dismiss }: { id: string; dismiss: () => void }) {
             {task && ` · ${count(messagesSent)}${total ? ` of ${count(total)}` : ""} messages`}
           </Text>
           <Group gap={6}>
-            {state === "running" && task?.state && <Button size="compact-xs" variant="default" onClick={() => void act("pause")}>Pause</Button>}
+            {state === "running" && <Button size="compact-xs" variant="default" onClick={() => void act("pause")}>Pause</Button>}
             {state === "paused" && <Button size="compact-xs" variant="default" onClick={() => void act("resume")}>Resume</Button>}
             {(state === "running" || state === "paused") && task?.state && <Button size="compact-xs" variant="default" onClick={() => void act("cancel")}>Cancel</Button>}
             {(error || (state && state !== "running" && state !== "paused")) && <Button size="compact-xs" variant="default" onClick={dismiss}>Dismiss</Button>}
@@ -134,8 +131,4 @@ export function Running({ id, dismiss }: { id: string; dismiss: () => void }) {
       </Stack>
     </div>
   );
-}
-
-function stateOf(task: Task): keyof typeof STATES {
-  return task.state ?? task.status;
 }

@@ -3,19 +3,14 @@ import { Button, Group, Loader, Text } from "@mantine/core";
 import { IconSearchOff } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import type { Schemas } from "../../api/client";
-import { withQuery } from "../../api/pending";
-import { readLines } from "../../api/stream";
+import { readLines, withQuery } from "../../api/stream";
 import { DataTable } from "../../components/DataTable";
 import { EmptyState, ErrorState } from "../../components/states";
 import { since } from "../../components/TimeRange";
 import { count, shortTime } from "../../format";
 import { messageColumns, type Search } from "../Messages";
 
-interface Line {
-  message?: Schemas["MessageOut"];
-  progress?: { scanned: number; at: string };
-  done?: { scanned: number; found: number; reason: "end" | "limit" | "bound" };
-}
+type Line = Schemas["MessageSearchLine"];
 
 const ENDS = {
   end: "All messages of this time were looked at.",
@@ -26,7 +21,7 @@ const ENDS = {
 
 export function Found({ appId, search }: { appId: string; search: Search }) {
   const [found, setFound] = useState<Schemas["MessageOut"][]>([]);
-  const [progress, setProgress] = useState<Line["progress"]>();
+  const [progress, setProgress] = useState<Schemas["MessageSearchProgress"]>();
   const [end, setEnd] = useState<keyof typeof ENDS>();
   const [error, setError] = useState<unknown>();
   const aborter = useRef<AbortController>(null);
@@ -41,10 +36,11 @@ export function Found({ appId, search }: { appId: string; search: Search }) {
     const take = (text: string) => {
       if (!text) return;
       const line = JSON.parse(text) as Line;
-      if (line.message) setFound((before) => [...before, line.message!]);
-      if (line.progress) setProgress(line.progress);
-      if (line.done) {
-        setProgress({ scanned: line.done.scanned, at: "" });
+      if ("message" in line) setFound((before) => [...before, line.message]);
+      else if ("progress" in line) setProgress(line.progress);
+      else if ("error" in line) setError(new Error(line.error.detail));
+      else {
+        setProgress({ scanned: line.done.scanned });
         setEnd(line.done.reason);
       }
     };

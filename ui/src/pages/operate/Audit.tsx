@@ -1,8 +1,6 @@
 import { Button } from "@mantine/core";
 import { IconDownload, IconHistory } from "@tabler/icons-react";
-import { useInfiniteQuery } from "@tanstack/react-query";
-import { authorized, pages } from "../../api/client";
-import { get, type AuditRow, type Paged } from "../../api/pending";
+import { $api, api, pages } from "../../api/client";
 import { PagedTable } from "../../components/DataTable";
 import { failed } from "../../components/notify";
 import { Section } from "../../components/Page";
@@ -12,16 +10,11 @@ import { EmptyState } from "../../components/states";
 import { Time } from "../../components/Time";
 
 export function Audit() {
-  const query = useInfiniteQuery({
-    queryKey: ["audit"],
-    queryFn: ({ pageParam }) => get<Paged<AuditRow>>("/api/v1/audit-log", { limit: 50, iterator: pageParam }),
-    initialPageParam: null as string | null,
-    getNextPageParam: pages.getNextPageParam,
-  });
+  const query = $api.useInfiniteQuery("get", "/api/v1/audit-log", { params: { query: { limit: 50 } } }, pages);
   const save = async () => {
     try {
-      const response = await authorized("/api/v1/audit-log/export?format=csv");
-      download(await response.text(), "audit-log.csv");
+      const { data } = await api.GET("/api/v1/audit-log/export", { params: { query: { format: "csv" } }, parseAs: "blob" });
+      download(data!, "audit-log.csv");
     } catch (error) {
       failed(error);
     }

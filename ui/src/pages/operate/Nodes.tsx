@@ -1,5 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
-import { get, type NodeRow } from "../../api/pending";
+import { $api } from "../../api/client";
 import { DataTable } from "../../components/DataTable";
 import { ErrorState, EmptyState } from "../../components/states";
 import { SafeText } from "../../components/SafeText";
@@ -11,9 +10,7 @@ import { count, duration } from "../../format";
 const SILENT_MS = 8_000;
 
 export function Nodes() {
-  const { data, error, refetch } = useQuery({
-    queryKey: ["nodes"],
-    queryFn: () => get<{ data: NodeRow[]; self: string }>("/api/v1/operate/nodes"),
+  const { data, error, refetch } = $api.useQuery("get", "/api/v1/operate/nodes", {}, {
     refetchInterval: (query) => (query.state.error ? false : 3_000),
   });
   return (

@@ -1,5 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
-import { get, type StoreState } from "../../api/pending";
+import { $api } from "../../api/client";
 import { Fact, Facts, Figure, Section } from "../../components/Page";
 import { ErrorState } from "../../components/states";
 import { StatusBadge } from "../../components/StatusBadge";
@@ -7,9 +6,7 @@ import { Time } from "../../components/Time";
 import { bytes, count, duration } from "../../format";
 
 export function Storage() {
-  const { data, error, refetch } = useQuery({
-    queryKey: ["store"],
-    queryFn: () => get<StoreState>("/api/v1/operate/store"),
+  const { data, error, refetch } = $api.useQuery("get", "/api/v1/operate/store", {}, {
     refetchInterval: (query) => (query.state.error ? false : 5_000),
   });
   if (error) return <div className="hw-card"><ErrorState error={error} retry={() => void refetch()} /></div>;

@@ -1,10 +1,9 @@
 import { Button, Code, Group, Modal, NativeSelect, Radio, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconKey, IconPlus } from "@tabler/icons-react";
-import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { get, send, type Paged, type TokenRow } from "../../api/pending";
-import { pages } from "../../api/client";
+import { $api, api, pages, type Schemas } from "../../api/client";
 import { Confirm } from "../../components/Confirm";
 import { CopyButton } from "../../components/CopyButton";
 import { PagedTable } from "../../components/DataTable";
@@ -21,15 +20,10 @@ const PATH = "/api/v1/auth/token";
 
 export function Tokens() {
   const queries = useQueryClient();
-  const query = useInfiniteQuery({
-    queryKey: ["tokens"],
-    queryFn: ({ pageParam }) => get<Paged<TokenRow>>(PATH, { limit: 50, iterator: pageParam }),
-    initialPageParam: null as string | null,
-    getNextPageParam: pages.getNextPageParam,
-  });
-  const refresh = () => queries.invalidateQueries({ queryKey: ["tokens"] });
+  const query = $api.useInfiniteQuery("get", PATH, { params: { query: { limit: 50 } } }, pages);
+  const refresh = () => queries.invalidateQueries({ queryKey: ["get", PATH] });
   const revoke = async (id: string) => {
-    await send("DELETE", `${PATH}/${id}`);
+    await api.DELETE("/api/v1/auth/token/{token_id}", { params: { path: { token_id: id } } });
     await refresh();
   };
   return (
@@ -59,7 +53,7 @@ export function Tokens() {
   );
 }
 
-function TokenState({ token }: { token: TokenRow }) {
+function TokenState({ token }: { token: Schemas["TokenOut"] }) {
   if (token.revoked) return <StatusBadge tone="quiet">Revoked</StatusBadge>;
   return Date.parse(token.expiresAt) < Date.now() ? <StatusBadge tone="quiet">Ended</StatusBadge> : <StatusBadge tone="good">Good</StatusBadge>;
 }
@@ -71,10 +65,9 @@ function Create({ refresh }: { refresh: () => Promise<void> }) {
   const [token, setToken] = useState<string | null>(null);
   const create = async (form: FormData) => {
     try {
-      const made = await send<{ token: string }>("POST", PATH, {
-        name: String(form.get("name")), scope: form.get("scope"), expirySecs: Number(form.get("days")) * DAY,
-      });
-      setToken(made.token);
+      const scope = form.get("scope") as Schemas["TokenScope"];
+      const { data } = await api.POST(PATH, { body: { name: String(form.get("name")), scope, expirySecs: Number(form.get("days")) * DAY } });
+      setToken(data!.token);
       await refresh();
     } catch (error) {
       failed(error);

@@ -3,7 +3,6 @@ import { useDisclosure } from "@mantine/hooks";
 import { IconRefresh, IconShieldCheck, IconStethoscope } from "@tabler/icons-react";
 import { useState } from "react";
 import { $api, api, pages, type Schemas } from "../../api/client";
-import { send } from "../../api/pending";
 import { Confirm } from "../../components/Confirm";
 import { PagedTable } from "../../components/DataTable";
 import { done, failed } from "../../components/notify";
@@ -72,13 +71,17 @@ function Examine({ source, log }: { source: Schemas["IngestSourceOut"]; log: Log
   const diagnose = async (form: FormData) => {
     const secret = String(form.get("secret"));
     try {
-      // By hand: the description types objects of any content as empty ones.
-      setVerdict(await send("POST", `/api/v1/provider/${source.type}/verify`, {
-        request: { method: log.method, url: log.url, headers: log.headers, bodyBase64: log.body_base64 },
-        secrets: secret ? [secret] : [],
-        at: log.created_at,
-        config: source.config ?? {},
-      }));
+      // Objects of any content are described as empty ones.
+      const { data } = await api.POST("/api/v1/provider/{provider_id}/verify", {
+        params: { path: { provider_id: source.type } },
+        body: {
+          request: { method: log.method, url: log.url, headers: log.headers as Record<string, never>, bodyBase64: log.body_base64 },
+          secrets: secret ? [secret] : [],
+          at: log.created_at,
+          config: source.config ?? {},
+        },
+      });
+      setVerdict(data!);
     } catch (error) {
       failed(error);
     }

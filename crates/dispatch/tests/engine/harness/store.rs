@@ -12,6 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{
+    alert::{Alert, Rule},
     analytics::Counts,
     application::Application,
     attempt::Attempt,
@@ -33,6 +34,7 @@ use domain::{
 use parking_lot::Mutex;
 use store::{
     Nodes, Result, Store, StoreError,
+    alerts::{Alerts, OldestDue},
     analytics::*,
     audit::{Audit, AuditEntry, AuditRange},
     catalog::*,
@@ -259,6 +261,21 @@ delegate! {
     recount(tenant: Tenant, span: Span) -> Result<Vec<RollupRow>>;
     failing_endpoints(org: OrganizationId, limit: usize) -> Result<Vec<FailingEndpoint>>;
     pending_work(org: OrganizationId, limit: usize) -> Result<Vec<PendingWork>>;
+} }
+delegate! {
+        Alerts {
+        create_alert_rule(actor: &Actor, rule: Rule) -> Result<bool>;
+    update_alert_rule(actor: &Actor, rule: Rule, expected: Timestamp)
+        -> Result<Result<(), Refused<AlertRuleId>>>;
+    delete_alert_rule(actor: &Actor, org: OrganizationId, rule: AlertRuleId) -> Result<bool>;
+    alert_rule(org: OrganizationId, rule: AlertRuleId) -> Result<Option<Rule>>;
+    alert_rules(org: OrganizationId, page: PageRequest<AlertRuleId>) -> Result<Page<Rule>>;
+    all_alert_rules(after: Option<(OrganizationId, AlertRuleId)>, limit: usize)
+        -> Result<Vec<Rule>>;
+    put_alert(alert: Alert) -> Result<bool>;
+    live_alerts(after: Option<(OrganizationId, AlertId)>, limit: usize) -> Result<Vec<Alert>>;
+    alerts(org: OrganizationId, open: bool, page: PageRequest<AlertId>) -> Result<Page<Alert>>;
+    oldest_due(org: OrganizationId) -> Result<Option<OldestDue>>;
 } }
 delegate! {
         Tasks {

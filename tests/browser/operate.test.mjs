@@ -1,34 +1,33 @@
-// Pages over routes that this version may lack: skipped as long as it does.
+// What goes on, and who may do what: the live tail, tokens, the audit log, searches, replays, usage.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { accessible, api, launch, openConsole, tab } from "./browser.mjs";
+import { accessible, api, eventually, launch, openConsole, tab } from "./browser.mjs";
 import { userCreated } from "./catalogue.mjs";
-import { has, PENDING } from "./pending.mjs";
 
 let browser, app, endpoint;
 
 before(async () => {
   await userCreated();
   browser = await launch();
-  app = await api("POST", "/api/v1/app", { name: "Later" });
-  endpoint = await api("POST", `/api/v1/app/${app.id}/endpoint`, { url: "http://127.0.0.1:9/later", retrySchedule: ["1h"] });
+  app = await api("POST", "/api/v1/app", { name: "Operated" });
+  endpoint = await api("POST", `/api/v1/app/${app.id}/endpoint`, { url: "http://127.0.0.1:9/operated", retrySchedule: ["1h"] });
 });
 after(() => browser?.close());
 
 const send = (payload) => api("POST", `/api/v1/app/${app.id}/msg`, { eventType: "user.created", payload });
 
-/** A test over a route, given a tab that is closed afterwards. */
-function over(path, name, run) {
-  test(name, { timeout: 60_000 }, async (t) => {
-    if (!(await has(path))) return t.skip(`the server has no ${path}`);
-    const { page, fine, close } = await tab(browser, { refused: PENDING });
+/** A test that is given a tab, which is closed afterwards. */
+function walk(name, run) {
+  test(name, { timeout: 60_000 }, async () => {
+    const { page, fine, close } = await tab(browser);
     await run(page);
     fine(name);
     await close();
   });
 }
 
-over("/api/v1/live", "the live tail shows what happens, until it is paused", async (page) => {
+walk("the live tail shows what happens, until it is paused", async (page) => {
   const listening = page.waitForResponse(/\/api\/v1\/live/);
   await openConsole(page, `/live?app=${app.id}`);
   await listening;
@@ -43,7 +42,7 @@ over("/api/v1/live", "the live tail shows what happens, until it is paused", asy
   await page.getByText(message.id).first().waitFor();
 });
 
-over("/api/v1/auth/token", "a token is made, shown once, and revoked", async (page) => {
+walk("a token is made, shown once, and revoked", async (page) => {
   await openConsole(page, "/operate?tab=tokens");
   await page.getByRole("button", { name: "Create token" }).click();
   await page.getByRole("dialog").getByLabel("Name").fill("walker");
@@ -59,7 +58,7 @@ over("/api/v1/auth/token", "a token is made, shown once, and revoked", async (pa
   await assert.rejects(api("GET", "/api/v1/app", undefined, made), /401/);
 });
 
-over("/api/v1/audit-log", "the audit log says who changed what", async (page) => {
+walk("the audit log says who changed what", async (page) => {
   await openConsole(page, "/operate?tab=audit");
   await page.getByRole("row", { name: /application\.create/ }).first().waitFor();
   const saved = page.waitForEvent("download");
@@ -67,7 +66,7 @@ over("/api/v1/audit-log", "the audit log says who changed what", async (page) =>
   assert.equal((await saved).suggestedFilename(), "audit-log.csv");
 });
 
-over("/api/v1/operate/store", "nodes, and the store", async (page) => {
+walk("nodes, and the store", async (page) => {
   await openConsole(page, "/operate");
   await page.getByText("(this one)").waitFor();
   await page.getByRole("tab", { name: "Storage" }).click();
@@ -75,12 +74,12 @@ over("/api/v1/operate/store", "nodes, and the store", async (page) => {
   await page.getByText("90 days").first().waitFor();
 });
 
-over("/api/v1/app/{app_id}/endpoint/{endpoint_id}/state", "how an endpoint is being sent to", async (page) => {
+walk("how an endpoint is being sent to", async (page) => {
   await openConsole(page, `/app/${app.id}/endpoint/${endpoint.id}`);
   await page.getByText("Circuit breaker").waitFor();
 });
 
-over("/api/v1/app/{app_id}/msg/search", "text in payloads is found, and nothing else", async (page) => {
+walk("text in payloads is found, and nothing else", async (page) => {
   const needle = await send({ id: "a Needle in a haystack" });
   await send({ id: "hay" });
   await openConsole(page, `/app/${app.id}/msg?text=needle`);
@@ -90,7 +89,7 @@ over("/api/v1/app/{app_id}/msg/search", "text in payloads is found, and nothing 
   await accessible(page, "a search");
 });
 
-over("/api/v1/event-type/{event_type_name}/validate", "a payload is tried against the schema", async (page) => {
+walk("a payload is tried against the schema", async (page) => {
   await openConsole(page, "/event-type/user.created");
   const payload = page.getByLabel("Payload to try");
   await page.getByRole("button", { name: "Try" }).click();
@@ -103,7 +102,7 @@ over("/api/v1/event-type/{event_type_name}/validate", "a payload is tried agains
   await page.getByText("Not JSON").waitFor();
 });
 
-over("/api/v1/app/{app_id}/endpoint/{endpoint_id}/bulk-replay", "messages are counted, and sent again", async (page) => {
+walk("messages are counted, and sent again", async (page) => {
   await send({ id: "again" });
   await openConsole(page, `/app/${app.id}/endpoint/${endpoint.id}`);
   await page.getByRole("button", { name: "Send again" }).click();
@@ -113,4 +112,49 @@ over("/api/v1/app/{app_id}/endpoint/{endpoint_id}/bulk-replay", "messages are co
   await page.getByText(/Sending again|Done/).first().waitFor();
   await page.getByRole("progressbar").waitFor();
   await accessible(page, "its progress");
+});
+
+walk("a replay is paused, goes on, and is cancelled", async (page) => {
+  const messages = Array.from({ length: 1_000 }, (_, n) => ({ eventType: "user.created", payload: { id: `usr_${n}` } }));
+  const large = await api("POST", "/api/v1/app", { name: "Replayed" });
+  await api("POST", `/api/v1/app/${large.id}/msg/batch`, { messages });
+  // It takes one in a second, and a replay waits for its endpoint.
+  const slow = await api("POST", `/api/v1/app/${large.id}/endpoint`, { url: "http://127.0.0.1:9/slow", throttleRate: 1, retrySchedule: [] });
+  await openConsole(page, `/app/${large.id}/endpoint/${slow.id}`);
+  await page.getByRole("button", { name: "Send again" }).click();
+  await page.getByLabel("Missing messages").check();
+  await page.getByText("1,000 messages would be sent again.").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Send again" }).click();
+  const shows = async (text, state) => {
+    await page.getByRole("status").getByText(text).waitFor();
+    const id = new URL(page.url()).searchParams.get("task");
+    assert.equal((await api("GET", `/api/v1/background-task/${id}`)).state, state);
+  };
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
+  await shows("Paused", "paused");
+  await accessible(page, "a paused replay");
+  await page.getByRole("button", { name: "Resume", exact: true }).click();
+  await shows("Sending again", "running");
+  await page.getByRole("button", { name: "Cancel", exact: true }).click();
+  await shows("Cancelled", "cancelled");
+  assert.equal(await page.getByRole("button", { name: "Resume", exact: true }).count(), 0);
+  await api("DELETE", `/api/v1/app/${large.id}`);
+});
+
+walk("usage of a month, by application, and as a file", async (page) => {
+  await eventually(async () => {
+    const month = new Date().toISOString().slice(0, 7);
+    return (await api("GET", `/api/v1/analytics/usage?month=${month}`)).some((row) => row.appId === app.id && row.attempts > 0);
+  });
+  await openConsole(page, "/usage");
+  await page.getByRole("row", { name: /Operated/ }).waitFor();
+  const saving = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Export CSV" }).click();
+  const saved = await saving;
+  assert.match(saved.suggestedFilename(), /^usage-\d{4}-\d\d\.csv$/);
+  const text = await readFile(await saved.path(), "utf8");
+  assert(text.split("\n").some((line) => line.startsWith(app.id) && line.includes("Operated")), text);
+  await page.getByLabel("Month").selectOption({ index: 1 });
+  await page.getByText("Nothing was used in this month").waitFor();
+  assert.match(page.url(), /month=\d{4}-\d\d/);
 });
