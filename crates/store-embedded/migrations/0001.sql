@@ -174,7 +174,7 @@ CREATE TABLE attempt (
     secrets BLOB NOT NULL,       -- 20 bytes each
     body_hash BLOB NOT NULL,
     superseded INTEGER NOT NULL,
-    seq INTEGER NOT NULL,        -- order of settling in this store, for rollups
+    seq INTEGER NOT NULL,        -- order of settling in this store
     PRIMARY KEY (endpoint_no, id)
 ) WITHOUT ROWID;
 
