@@ -37,8 +37,10 @@ const EVENT_TYPES: [&str; 6] = [
     "report.ready",
     "order.shipped",
 ];
-/// Messages stored, and settled, at a time.
-const BATCH: usize = 250;
+/// Messages of one instant.
+const AT_ONCE: usize = 250;
+/// Instants stored, and settled, together: each batch waits for the disk.
+const BATCH: usize = 8;
 /// Of a thousand attempts so many fail, with an answer and without.
 const FAIL: (usize, usize) = (40, 15);
 
@@ -84,19 +86,26 @@ pub async fn fill(
         }
         tenants.push(Tenant { versions: f.versions(&app).await, app, endpoints });
     }
-    let batches = filling.attempts.div_ceil(BATCH);
-    let step = until.since(from) / batches.max(1) as u32;
+    let batches = filling.attempts.div_ceil(BATCH * AT_ONCE);
+    let step = until.since(from) / (batches * BATCH).max(1) as u32;
     for batch in 0..batches {
-        clock.advance(step);
-        let now = clock.now();
-        let messages: Vec<_> = (0..BATCH).map(|_| f.some_message(&tenants, now)).collect();
-        let settles: Vec<_> = messages.iter().map(|new| f.some_outcome(new, now)).collect();
+        let (mut messages, mut settles) = (Vec::new(), Vec::new());
+        for _ in 0..BATCH {
+            clock.advance(step);
+            let now = clock.now();
+            for _ in 0..AT_ONCE {
+                let new = f.some_message(&tenants, now);
+                settles.push(f.some_outcome(&new, now));
+                messages.push(new);
+            }
+        }
         let published = store.publish(messages).await.expect("published");
         assert!(published.iter().all(|one| *one == Published::Stored), "{published:?}");
         store.settle(settles).await.expect("settled");
         store.flush_rollups(&[]).await.expect("flushed");
-        if batch % 100 == 99 || batch + 1 == batches {
+        if batch % 20 == 19 || batch + 1 == batches {
             let before = Timestamp::EPOCH;
+            let now = clock.now();
             let limits = RollupLimits {
                 now,
                 minutes_before: now.minus(Duration::from_secs(2 * 86_400)),
@@ -104,7 +113,7 @@ pub async fn fill(
                 days_before: before,
             };
             while store.roll_up(limits).await.expect("rolled up") {}
-            progress((batch + 1) * BATCH);
+            progress((batch + 1) * BATCH * AT_ONCE);
         }
     }
 }
