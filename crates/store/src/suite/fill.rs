@@ -14,6 +14,7 @@ use domain::{
     id::{MessageId, OrganizationId},
     message::{Body, Message},
 };
+use futures_util::future;
 
 use super::{
     fixture::Fixture,
@@ -88,20 +89,20 @@ pub async fn fill(
     }
     let batches = filling.attempts.div_ceil(BATCH * AT_ONCE);
     let step = until.since(from) / (batches * BATCH).max(1) as u32;
+    let mut next = f.some_batch(&tenants, clock, step);
     for batch in 0..batches {
-        let (mut messages, mut settles) = (Vec::new(), Vec::new());
-        for _ in 0..BATCH {
-            clock.advance(step);
-            let now = clock.now();
-            for _ in 0..AT_ONCE {
-                let new = f.some_message(&tenants, now);
-                settles.push(f.some_outcome(&new, now));
-                messages.push(new);
-            }
-        }
-        let published = store.publish(messages).await.expect("published");
-        assert!(published.iter().all(|one| *one == Published::Stored), "{published:?}");
-        store.settle(settles).await.expect("settled");
+        let (messages, settles) = next;
+        let stored = async {
+            let published = store.publish(messages).await.expect("published");
+            assert!(published.iter().all(|one| *one == Published::Stored), "{published:?}");
+            store.settle(settles).await.expect("settled");
+        };
+        // While the store is at it, the next ones are made.
+        let made = async {
+            let more = batch + 1 < batches;
+            more.then(|| f.some_batch(&tenants, clock, step)).unwrap_or_default()
+        };
+        ((), next) = future::join(stored, made).await;
         store.flush_rollups(&[]).await.expect("flushed");
         if batch % 20 == 19 || batch + 1 == batches {
             let before = Timestamp::EPOCH;
@@ -121,6 +122,26 @@ pub async fn fill(
 impl Fixture<'_> {
     fn below(&self, bound: usize) -> usize {
         ((self.entropy.unit() * bound as f64) as usize).min(bound - 1)
+    }
+
+    /// What happens in some steps of the clock.
+    fn some_batch(
+        &self,
+        tenants: &[Tenant],
+        clock: &ManualClock,
+        step: Duration,
+    ) -> (Vec<NewMessage>, Vec<Settle>) {
+        let (mut messages, mut settles) = (Vec::new(), Vec::new());
+        for _ in 0..BATCH {
+            clock.advance(step);
+            let now = clock.now();
+            for _ in 0..AT_ONCE {
+                let new = self.some_message(tenants, now);
+                settles.push(self.some_outcome(&new, now));
+                messages.push(new);
+            }
+        }
+        (messages, settles)
     }
 
     fn some_message(&self, tenants: &[Tenant], now: Timestamp) -> NewMessage {
