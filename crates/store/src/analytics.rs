@@ -40,6 +40,19 @@ pub struct Span {
     pub until: Timestamp,
 }
 
+impl Span {
+    /// The same in stretches of at most so many units, one after the other.
+    pub fn parts(self, units: u32) -> impl Iterator<Item = Self> {
+        let Self { unit, until, .. } = self;
+        let mut rest = self.from;
+        std::iter::from_fn(move || {
+            let from = rest;
+            rest = until.min(from.plus(unit.duration() * units));
+            (from < until).then_some(Self { unit, from, until: rest })
+        })
+    }
+}
+
 /// One unit of time of one part of the traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RollupRow {
@@ -166,4 +179,20 @@ pub trait Analytics: Send + Sync {
 
     /// Applications of an organization with work that remains, those with most of it first.
     async fn pending_work(&self, org: OrganizationId, limit: usize) -> Result<Vec<PendingWork>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_in_parts_is_the_same_span() {
+        let at = Timestamp::from_secs;
+        let span = |from, until| Span { unit: Unit::Quarter, from: at(from), until: at(until) };
+        let parts = |span: Span| span.parts(2).collect::<Vec<_>>();
+        assert_eq!(parts(span(900, 900)), []);
+        assert_eq!(parts(span(900, 1_800)), [span(900, 1_800)]);
+        assert_eq!(parts(span(0, 3_600)), [span(0, 1_800), span(1_800, 3_600)]);
+        assert_eq!(parts(span(0, 4_500))[2], span(3_600, 4_500));
+    }
 }

@@ -72,7 +72,9 @@ fn sketch(out: &mut Vec<u8>, sketch: &Sketch) {
 fn read_sketch(input: &mut Input<'_>) -> Option<Sketch> {
     let buckets = input.number()?;
     let mut last = 0_u16;
-    let mut read = Vec::new();
+    // Each takes two bytes at least: no more are made room for than there can be.
+    let room = usize::try_from(buckets).ok()?.min(input.0.len() / 2);
+    let mut read = Vec::with_capacity(room);
     for _ in 0..buckets {
         last = last.checked_add(u16::try_from(input.number()?).ok()?)?;
         read.push((last, input.number()?));

@@ -45,10 +45,20 @@ impl Sketch {
     }
 
     fn add_to(&mut self, bucket: u16, count: u64) {
-        match self.buckets.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
-            Ok(at) => self.buckets[at].1 += count,
-            Err(at) => self.buckets.insert(at, (bucket, count)),
+        self.add_behind(0, bucket, count);
+    }
+
+    /// Counts in a bucket that is not among the first `at`; its place. Neighbours are added one after the
+    /// other: the next one is looked at before others are searched.
+    fn add_behind(&mut self, at: usize, bucket: u16, count: u64) -> usize {
+        let rest = &self.buckets[at..];
+        let is_next = rest.first().is_none_or(|(next, _)| *next >= bucket);
+        let at = if is_next { at } else { at + rest.partition_point(|(b, _)| *b < bucket) };
+        match self.buckets.get_mut(at) {
+            Some((found, counted)) if *found == bucket => *counted += count,
+            _ => self.buckets.insert(at, (bucket, count)),
         }
+        at
     }
 
     /// Adds what another one counted.
@@ -57,8 +67,9 @@ impl Sketch {
             self.buckets.clone_from(&other.buckets);
             return;
         }
+        let mut at = 0;
         for (bucket, count) in &other.buckets {
-            self.add_to(*bucket, *count);
+            at = self.add_behind(at, *bucket, *count) + 1;
         }
     }
 
@@ -87,9 +98,14 @@ impl Sketch {
 
     /// From what was stored, in any order.
     pub fn from_buckets(buckets: impl IntoIterator<Item = (u16, u64)>) -> Self {
-        let mut sketch = Self::default();
+        let buckets = buckets.into_iter();
+        let mut sketch = Self { buckets: Vec::with_capacity(buckets.size_hint().0) };
         for (bucket, count) in buckets {
-            sketch.add_to(bucket, count);
+            // Mostly they come in order.
+            match sketch.buckets.last() {
+                Some((last, _)) if *last >= bucket => sketch.add_to(bucket, count),
+                _ => sketch.buckets.push((bucket, count)),
+            }
         }
         sketch
     }

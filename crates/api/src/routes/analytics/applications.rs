@@ -64,9 +64,11 @@ pub(super) async fn groups(
             let group = Group { app: Some(app), ..Group::default() };
             groups.insert(group, Points::from([(None, Rollup::of_counts(&counts))]));
         } else {
-            let rows = series::read(state, caller, Of::Application(app), spans).await?;
-            let named = rows.into_iter().map(|row| RollupRow { app: Some(app), ..row });
-            grouped(&mut groups, question, named);
+            let add = |rows: Vec<RollupRow>| {
+                let named = rows.into_iter().map(|row| RollupRow { app: Some(app), ..row });
+                grouped(&mut groups, question, named);
+            };
+            series::read(state, caller, Of::Application(app), spans, add).await?;
         }
     }
     Ok((groups, names, truncated))

@@ -27,6 +27,8 @@ use crate::{
 
 /// Rollups that one question may look at.
 const MOST_ROLLUPS: usize = 200_000;
+/// Units of time that are in memory at once: a day of quarters.
+const AT_ONCE: u32 = 96;
 /// Minutes older than this may be gone: then quarters tell of them.
 const MINUTES_KEPT: Duration = Duration::from_secs(47 * 3_600);
 
@@ -82,10 +84,12 @@ pub(super) async fn answer(
     let (mut groups, mut names, mut truncated) = (Groups::new(), Names::new(), false);
     match app {
         Some(app) => {
-            let rows = read(state, caller, Of::Application(app), &spans).await?;
             let wanted =
                 |row: &RollupRow| endpoint.is_none_or(|wanted| row.endpoint == Some(wanted));
-            grouped(&mut groups, &question, rows.into_iter().filter(wanted));
+            let add = |rows: Vec<RollupRow>| {
+                grouped(&mut groups, &question, rows.into_iter().filter(wanted));
+            };
+            read(state, caller, Of::Application(app), &spans, add).await?;
             if question.has(Dimension::App) {
                 let found = state.app(caller, &Ref::Id(app), Capability::ViewBase).await?;
                 names.insert(app, found.application.name.clone());
@@ -97,8 +101,8 @@ pub(super) async fn answer(
                 applications::groups(state, caller, &question, &spans).await?;
         }
         None => {
-            let rows = read(state, caller, Of::EventTypes, &spans).await?;
-            grouped(&mut groups, &question, rows);
+            let add = |rows| grouped(&mut groups, &question, rows);
+            read(state, caller, Of::EventTypes, &spans, add).await?;
         }
     }
     let mut order: Vec<_> =
@@ -120,23 +124,25 @@ fn needs_app(field: &'static str) -> ApiError {
     ApiError::invalid(&["query", field], "endpoints are told of one application: name its `appId`")
 }
 
-/// The rollups of a stretch.
+/// Gives all rollups of a stretch to `add`, [`AT_ONCE`] units of time at once.
 pub(super) async fn read(
     state: &ApiState,
     caller: &Caller,
     of: Of,
     spans: &[Span],
-) -> Result<Vec<RollupRow>, ApiError> {
-    let mut rows = Vec::new();
-    for span in spans {
-        let left = MOST_ROLLUPS - rows.len().min(MOST_ROLLUPS);
-        let read = state.store.rollups(caller.org, of, *span, left).await;
-        rows.extend(read.map_err(|error| match error {
+    mut add: impl FnMut(Vec<RollupRow>),
+) -> Result<(), ApiError> {
+    let mut left = MOST_ROLLUPS;
+    for span in spans.iter().flat_map(|span| span.parts(AT_ONCE)) {
+        let rows = state.store.rollups(caller.org, of, span, left).await;
+        let rows = rows.map_err(|error| match error {
             StoreError::Overloaded | StoreError::TooLong => ApiError::generic(
                 "That is too much to look at: ask for a shorter stretch, or a larger granularity.",
             ),
             error => error.into(),
-        })?);
+        })?;
+        left -= rows.len().min(left);
+        add(rows);
     }
-    Ok(rows)
+    Ok(())
 }
