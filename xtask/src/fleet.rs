@@ -112,10 +112,13 @@ impl Fleet {
 
     /// Stops all nodes and checks what they leave in the database.
     pub fn check(&mut self) -> Result<()> {
-        for node in self.nodes.iter_mut().filter(|node| node.is_running()) {
-            node.terminate()?;
-        }
+        self.terminate()?;
         self.nodes[0].check().map(drop)
+    }
+
+    /// Stops all nodes.
+    pub fn terminate(&mut self) -> Result<()> {
+        self.nodes.iter_mut().filter(|node| node.is_running()).try_for_each(Server::terminate)
     }
 
     /// Takes all away.

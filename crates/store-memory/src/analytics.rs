@@ -136,6 +136,7 @@ impl State {
             records_from: Whole::records_from(none, self.history_swept),
             minutes_from: self.counted.kept,
             quarters_from: none,
+            days_from: none,
             quarters_until: none,
             days_until: none,
         };

@@ -226,6 +226,7 @@ mod tests {
             records_from,
             minutes_from,
             quarters_from: at(0),
+            days_from: at(0),
             quarters_until: at(900),
             days_until: at(0),
         }

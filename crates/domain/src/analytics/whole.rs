@@ -7,8 +7,6 @@ use crate::clock::Timestamp;
 
 /// Longer than any attempt: one that began before a minute may have ended in it.
 pub const LONGEST_ATTEMPT: Duration = Duration::from_secs(15 * 60);
-/// Days are compared for so long. They are kept for longer, and where they end is written nowhere.
-const DAYS: Duration = Duration::from_secs(365 * 86_400);
 /// Endpoints of an application from which on it is looked at in smaller pieces.
 const MANY: usize = 100;
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -22,6 +20,8 @@ pub struct Whole {
     pub minutes_from: Timestamp,
     /// Quarters from here on are kept.
     pub quarters_from: Timestamp,
+    /// Days from here on are kept.
+    pub days_from: Timestamp,
     /// Quarters before this are complete.
     pub quarters_until: Timestamp,
     /// Days before this are complete.
@@ -43,7 +43,7 @@ impl Whole {
         let kept = match unit {
             Unit::Minute => self.minutes_from,
             Unit::Quarter => self.quarters_from,
-            Unit::Day => self.days_until.minus(DAYS),
+            Unit::Day => self.days_from,
         };
         unit.ceil(self.records_from.max(kept))
     }
@@ -96,6 +96,7 @@ mod tests {
             records_from: at("2026-11-20T10:07:00Z"),
             minutes_from: at("2026-11-25T12:00:00Z"),
             quarters_from: at("2026-11-21T00:00:00Z"),
+            days_from: at("2026-11-20T00:00:00Z"),
             quarters_until: at("2026-11-27T13:45:00Z"),
             days_until: at("2026-11-27T00:00:00Z"),
         }

@@ -32,7 +32,7 @@ pub(crate) use self::{
     recount::recover,
     roll::Roller,
     rows::{COLUMNS as ROLLUP_COLUMNS, put_with_sums, rollup},
-    whole::{history_swept, records_from, set_counted_since},
+    whole::{history_swept, moved_from, set_counted_since},
 };
 use crate::{EmbeddedStore, error::Result, writer::Label};
 

@@ -14,6 +14,9 @@ const COUNTED_SINCE: &str = "counted_since";
 /// History with ids from before then was given to retention, in `meta`.
 const HISTORY_SWEPT: &str = "history_swept";
 
+/// Rolled up days from before then were given to retention, in `meta`.
+const DAYS_SWEPT: &str = "days_swept";
+
 fn time(conn: &Connection, name: &str) -> Result<Option<Timestamp>> {
     let sql = "/* rollup */ SELECT value FROM meta WHERE name = ?1";
     let found = conn.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?;
@@ -47,16 +50,30 @@ pub(crate) fn set_counted_since(conn: &Connection, since: Timestamp) -> Result<(
 
 /// In the transaction in which retention takes history away: what is older may be gone from now on.
 pub(crate) fn history_swept(conn: &Connection, before: Timestamp) -> Result<()> {
+    swept(conn, HISTORY_SWEPT, before)
+}
+
+/// The same of rolled up days.
+pub(super) fn days_swept(conn: &Connection, before: Timestamp) -> Result<()> {
+    swept(conn, DAYS_SWEPT, before)
+}
+
+fn swept(conn: &Connection, name: &str, before: Timestamp) -> Result<()> {
     let sql = "/* sweep */ INSERT INTO meta (name, value) VALUES (?1, ?2)
                ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value < excluded.value";
-    conn.prepare_cached(sql)?.execute(params![HISTORY_SWEPT, before.as_micros()])?;
+    conn.prepare_cached(sql)?.execute(params![name, before.as_micros()])?;
     Ok(())
 }
 
 /// From when on all records are there and were counted.
-pub(crate) fn records_from(conn: &Connection) -> Result<Timestamp> {
+fn records_from(conn: &Connection) -> Result<Timestamp> {
     let since = time(conn, COUNTED_SINCE)?.unwrap_or(Timestamp::MAX);
     Ok(Whole::records_from(since, time(conn, HISTORY_SWEPT)?.unwrap_or(Timestamp::EPOCH)))
+}
+
+/// The same for a store that everything is moved to: what was taken there is not known of days.
+pub(crate) fn moved_from(conn: &Connection) -> Result<Timestamp> {
+    Ok(records_from(conn)?.max(time(conn, DAYS_SWEPT)?.unwrap_or(Timestamp::EPOCH)))
 }
 
 pub(super) fn whole(conn: &Connection, marks: &Marks) -> Result<Whole> {
@@ -64,6 +81,7 @@ pub(super) fn whole(conn: &Connection, marks: &Marks) -> Result<Whole> {
         records_from: records_from(conn)?,
         minutes_from: marks.minutes_kept,
         quarters_from: marks.quarters_kept,
+        days_from: time(conn, DAYS_SWEPT)?.unwrap_or(Timestamp::EPOCH),
         quarters_until: marks.quarters,
         days_until: marks.days,
     })

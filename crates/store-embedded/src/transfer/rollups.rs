@@ -57,7 +57,7 @@ pub(super) fn rollups(conn: &Connection, after: &Key, limits: Limits) -> Result<
     })?;
     if batch.next.is_none() {
         let Marks { counted, quarters, days, .. } = Marks::load(conn)?;
-        let since = analytics::records_from(conn)?;
+        let since = analytics::moved_from(conn)?;
         batch.records.push(Record::Counted(MovedMarks { since, counted, quarters, days }));
     }
     Ok(batch)

@@ -41,7 +41,7 @@ pub(crate) use self::{
     gather::Key as RollupKey,
     rows::{COLUMNS as ROLLUP_COLUMNS, endpoint, event_type, import, rollup},
     traffic::{SUMS as TRAFFIC_SUMS, rollup as traffic},
-    whole::{SWEEP_HISTORY, records_from, set_counted_since},
+    whole::{SWEEP_HISTORY, moved_from, set_counted_since},
 };
 use self::{
     gather::{Gather, Key, Mark},

@@ -22,6 +22,17 @@ const HISTORY_SWEPT: &str = "history_swept";
 /// long, and they count no messages.
 const UPDATE: Duration = Duration::from_secs(86_400);
 
+/// Rolled up days from before then were given to retention, in `meta`: see [`SWEEP_DAYS`].
+const DAYS_SWEPT: &str = "days_swept";
+
+/// A mark moves forwards, never back.
+macro_rules! forwards {
+    () => {
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value
+          WHERE convert_from(meta.value, 'UTF8')::bigint < $1"
+    };
+}
+
 async fn time(conn: &Conn, name: &str) -> Result<Option<Timestamp>> {
     let sql = "/* rollup */ SELECT convert_from(value, 'UTF8')::bigint FROM meta WHERE name = $1";
     let found = conn.query_opt(sql, &[&name]).await?;
@@ -50,17 +61,30 @@ pub(crate) async fn set_counted_since(conn: &Conn, since: Timestamp) -> Result<(
 
 /// In the transaction in which retention takes history away from before a moment: it may be gone from now
 /// on.
-pub(crate) const SWEEP_HISTORY: &str = "/* sweep */ INSERT INTO meta (name, value)
-    VALUES ('history_swept', convert_to($1::bigint::text, 'UTF8'))
-    ON CONFLICT (name) DO UPDATE SET value = excluded.value
-    WHERE convert_from(meta.value, 'UTF8')::bigint < $1";
+pub(crate) const SWEEP_HISTORY: &str = concat!(
+    "/* sweep */ INSERT INTO meta (name, value)
+        VALUES ('history_swept', convert_to($1::bigint::text, 'UTF8'))",
+    forwards!()
+);
+/// The same of rolled up days.
+pub(super) const SWEEP_DAYS: &str = concat!(
+    "/* sweep */ INSERT INTO meta (name, value)
+        VALUES ('days_swept', convert_to($1::bigint::text, 'UTF8'))",
+    forwards!()
+);
 
 /// From when on all records are there and were counted.
-pub(crate) async fn records_from(conn: &Conn) -> Result<Timestamp> {
+async fn records_from(conn: &Conn) -> Result<Timestamp> {
     let since = time(conn, COUNTED_SINCE).await?;
     let since = since.ok_or_else(|| Error::corrupt("nothing says when counting began"))?;
     let swept = time(conn, HISTORY_SWEPT).await?.unwrap_or(Timestamp::EPOCH);
     Ok(Whole::records_from(since, swept))
+}
+
+/// The same for a store that everything is moved to: what was taken there is not known of days.
+pub(crate) async fn moved_from(conn: &Conn) -> Result<Timestamp> {
+    let days = time(conn, DAYS_SWEPT).await?.unwrap_or(Timestamp::EPOCH);
+    Ok(records_from(conn).await?.max(days))
 }
 
 pub(super) async fn whole(conn: &Conn) -> Result<Whole> {
@@ -69,6 +93,7 @@ pub(super) async fn whole(conn: &Conn) -> Result<Whole> {
         records_from: records_from(conn).await?,
         minutes_from: marks.minutes_kept,
         quarters_from: marks.quarters_kept,
+        days_from: time(conn, DAYS_SWEPT).await?.unwrap_or(Timestamp::EPOCH),
         quarters_until: marks.quarters,
         days_until: marks.days,
     })

@@ -109,7 +109,7 @@ async fn marks(conn: &Conn) -> Result<MovedMarks> {
     let sql = "/* export */ SELECT (SELECT min(up_to) FROM counted), quarters, days FROM rolled_up";
     let row = conn.query_one(sql, &[]).await?;
     Ok(MovedMarks {
-        since: analytics::records_from(conn).await?,
+        since: analytics::moved_from(conn).await?,
         counted: rows::time(&row, 0)?,
         quarters: rows::time(&row, 1)?,
         days: rows::time(&row, 2)?,
