@@ -118,7 +118,10 @@ impl Fleet {
 
     /// Stops all nodes.
     pub fn terminate(&mut self) -> Result<()> {
-        self.nodes.iter_mut().filter(|node| node.is_running()).try_for_each(Server::terminate)
+        for node in self.nodes.iter_mut().filter(|node| node.is_running()) {
+            node.terminate()?;
+        }
+        Ok(())
     }
 
     /// Takes all away.

@@ -198,7 +198,7 @@ impl Campaign {
         }
         let accepted = number(&report, "accepted")?;
         goals.keep(report);
-        self.wait_counted()?;
+        wait_counted(&self.database)?;
         self.fleet.terminate()?;
         let (said, clean) = self.fleet.nodes[0].checked()?;
         let mut counts = Counts::default();
@@ -212,18 +212,18 @@ impl Campaign {
         goals.finish()?;
         self.fleet.discard()
     }
+}
 
-    /// Waits until the counts of all shards are written, up to this moment.
-    fn wait_counted(&self) -> Result<()> {
-        let now = self.database.sql("SELECT extract(epoch FROM now()) * 1000000")?;
-        let sql = format!("SELECT {} < min(up_to) FROM counted", now.trim());
-        let begun = Instant::now();
-        while self.database.sql(&sql)?.trim() != "t" {
-            ensure!(begun.elapsed() < COUNTED_LIMIT, "not all shards are counted");
-            thread::sleep(Duration::from_secs(1));
-        }
-        Ok(())
+/// Waits until the counts of all shards are written, up to this moment.
+fn wait_counted(database: &Database) -> Result<()> {
+    let now = database.sql("SELECT extract(epoch FROM now()) * 1000000")?;
+    let sql = format!("SELECT {} < min(up_to) FROM counted", now.trim());
+    let begun = Instant::now();
+    while database.sql(&sql)?.trim() != "t" {
+        ensure!(begun.elapsed() < COUNTED_LIMIT, "not all shards are counted");
+        thread::sleep(Duration::from_secs(1));
     }
+    Ok(())
 }
 
 /// The longest that any endpoint heard nothing, in seconds.
