@@ -112,10 +112,16 @@ impl Fleet {
 
     /// Stops all nodes and checks what they leave in the database.
     pub fn check(&mut self) -> Result<()> {
+        self.terminate()?;
+        self.nodes[0].check().map(drop)
+    }
+
+    /// Stops all nodes.
+    pub fn terminate(&mut self) -> Result<()> {
         for node in self.nodes.iter_mut().filter(|node| node.is_running()) {
             node.terminate()?;
         }
-        self.nodes[0].check().map(drop)
+        Ok(())
     }
 
     /// Takes all away.

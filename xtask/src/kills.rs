@@ -1,6 +1,7 @@
 //! The kill campaign: what a server that dies under load keeps of its promises.
 use crate::{
     chance::Chance,
+    counts::Counts,
     disk_fault::{self, DiskFault},
     goals::{Goal::AtMost, Goals},
     loadgen::{self, number},
@@ -79,28 +80,43 @@ pub fn run(options: &Options) -> Result<()> {
     );
     let mut load = loadgen::start(&server, &arguments)?;
     load.wait_sending()?;
-    let mut deaths = 0;
+    let (mut deaths, mut counts) = (0, Counts::default());
     for kill in 1..=options.kills {
         let (how, died) = die(&mut server, &disk, &mut chance, kill)?;
         deaths += died;
-        server.check().with_context(|| format!("check after kill {kill} ({how})"))?;
+        check(&server, &mut counts).with_context(|| format!("after kill {kill} ({how})"))?;
         let ready = server.start()?;
         eprintln!("  kill {kill}: {how}; check clean; ready after {} ms", ready.as_millis());
         ensure!(!load.ended()?, "the load ended by itself");
     }
     std::thread::sleep(Duration::from_secs(1));
     let report = load.report()?;
+    server.kill()?;
+    check(&server, &mut counts)?;
     let mut goals = Goals::new(name, true);
     goals.promise("acknowledged and never arrived", number(&report, "missing")?, AtMost(0.0));
     goals.promise("published twice", number(&report, "republished")?, AtMost(0.0));
     let bound = f64::from(deaths * MAX_IN_FLIGHT);
     goals.promise("duplicates", number(&report, "duplicates")?, AtMost(bound));
-    goals.keep(report.clone());
     let accepted = number(&report, "accepted")?;
+    // Each of them arrives at the second try at the earliest.
+    counts.judge(&mut goals, 2.0 * accepted);
+    goals.keep(report.clone());
     println!("{name}: {deaths} deaths, {accepted} messages acknowledged");
     ensure!(accepted > 0.0, "no message was acknowledged");
     goals.finish()?;
     server.discard()
+}
+
+/// That what is stored is whole. Counts that differ fail the campaign at its end.
+fn check(server: &Server, counts: &mut Counts) -> Result<()> {
+    let (said, clean) = server.checked()?;
+    let differ = counts.add(&said)?;
+    if differ {
+        eprintln!("{said}");
+    }
+    ensure!(clean || differ, "`hookwright check` is not clean:\n{said}");
+    Ok(())
 }
 
 /// Lets the server die: every other time in one of the [`WAYS`], else at a random moment. Says how, and

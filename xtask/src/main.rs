@@ -13,6 +13,7 @@ mod backlog;
 mod chance;
 mod changes;
 mod console;
+mod counts;
 mod database;
 mod deploy;
 mod disk_fault;

@@ -2,6 +2,7 @@
 //! over in time, and what is lost or doubled.
 use crate::{
     chance::Chance,
+    counts::Counts,
     database::Database,
     fleet::{self, BALANCE_LIMIT, Fleet, MAX_IN_FLIGHT},
     goals::{
@@ -31,6 +32,9 @@ const TAKEOVER: Duration = Duration::from_secs(15);
 
 /// When a takeover has failed and the campaign ends.
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(45);
+
+/// Until all attempts are counted: the minute that goes on, and the recount of what was taken over.
+const COUNTED_LIMIT: Duration = Duration::from_secs(150);
 
 /// What a node that was stopped needs to learn that its outcomes are not its own any more.
 const AWAKENING: Duration = Duration::from_secs(2);
@@ -192,13 +196,34 @@ impl Campaign {
         if rounds > 1 {
             goals.promise("outcomes refused after a stop", self.fenced, AtLeast(1.0));
         }
+        let accepted = number(&report, "accepted")?;
         goals.keep(report);
-        let clean = self.fleet.check();
-        goals.promise("`hookwright check` not clean", f64::from(clean.is_err()), AtMost(0.0));
+        wait_counted(&self.database)?;
+        self.fleet.terminate()?;
+        let (said, clean) = self.fleet.nodes[0].checked()?;
+        let mut counts = Counts::default();
+        counts.add(&said)?;
+        // Each of them went to two endpoints.
+        counts.judge(&mut goals, 2.0 * accepted);
+        goals.promise("`hookwright check` not clean", f64::from(!clean), AtMost(0.0));
+        if !clean {
+            eprintln!("{said}");
+        }
         goals.finish()?;
-        clean?;
         self.fleet.discard()
     }
+}
+
+/// Waits until the counts of all shards are written, up to this moment.
+fn wait_counted(database: &Database) -> Result<()> {
+    let now = database.sql("SELECT extract(epoch FROM now()) * 1000000")?;
+    let sql = format!("SELECT {} < min(up_to) FROM counted", now.trim());
+    let begun = Instant::now();
+    while database.sql(&sql)?.trim() != "t" {
+        ensure!(begun.elapsed() < COUNTED_LIMIT, "not all shards are counted");
+        thread::sleep(Duration::from_secs(1));
+    }
+    Ok(())
 }
 
 /// The longest that any endpoint heard nothing, in seconds.

@@ -193,6 +193,14 @@ impl Server {
         shell::output(&mut self.command("check"))
     }
 
+    /// The same; also what it says where something is wrong, and whether all is well.
+    pub fn checked(&self) -> Result<(String, bool)> {
+        let out = self.command("check").output().context("`check` could not be started")?;
+        let said = String::from_utf8_lossy(&out.stdout).into_owned();
+        ensure!(!said.is_empty(), "check failed: {}", String::from_utf8_lossy(&out.stderr));
+        Ok((said, out.status.success()))
+    }
+
     fn log_tail(&self) -> String {
         let log = fs::read_to_string(self.dir.join("log")).unwrap_or_default();
         let lines: Vec<_> = log.lines().rev().take(20).collect();

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 use store::housekeeping::CheckReport;
 
-use crate::{error::Result, rows, schema, unscheduled};
+use crate::{analytics, error::Result, rows, schema, unscheduled};
 
 /// Most findings of a kind that are named one by one.
 const MOST_NAMED: usize = 20;
@@ -71,6 +71,7 @@ pub(crate) fn check(conn: &Connection) -> Result<Found> {
     let wrong = checks.into_iter().filter(|(_, count)| *count > 0);
     report.problems.extend(wrong.map(|(what, count)| format!("{count} {what}")));
     routed(conn, &mut report)?;
+    analytics::check(conn, &mut report)?;
     drop(whole);
     drop(transaction);
     Ok(Found { report, unscheduled })

@@ -16,7 +16,7 @@ use store::{
 };
 
 use crate::{
-    claims,
+    analytics, claims,
     deliveries::{DueRow, end_pending},
     error::Result,
     readers::Readers,
@@ -190,6 +190,7 @@ impl Step<'_> {
         let removed = writer
             .write(label(old.len()), move |tx| {
                 let mut removed = Removed::default();
+                analytics::history_swept(tx.conn, limits.history_before)?;
                 for (app_no, message) in &old {
                     remove_message(tx, *app_no, message, &mut removed)?;
                 }
@@ -215,6 +216,7 @@ impl Step<'_> {
         }
         swept.attempts += writer
             .write(label(rows), move |tx| {
+                analytics::history_swept(tx.conn, limits.history_before)?;
                 let mut statement = tx.conn.prepare_cached(
                     "/* sweep */ DELETE FROM attempt WHERE endpoint_no = ?1 AND id <= ?2",
                 )?;

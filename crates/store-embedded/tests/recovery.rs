@@ -17,7 +17,7 @@ use hookwright_store_embedded::{DATABASE_FILE, EmbeddedStore, OpenError};
 use rusqlite::Connection;
 use store::{
     Analytics, Catalog, Deliveries, History, Housekeeping, Publish,
-    analytics::{Of, Span, UnacceptedCount},
+    analytics::{Of, RollupLimits, Span, UnacceptedCount},
     publish::{Claim, NewMessage, Published},
     suite::{
         fixture::{Fixture, at},
@@ -285,6 +285,7 @@ async fn what_was_not_written_of_the_counts_is_counted_anew() {
     let from = Unit::Minute.floor(at(0));
     let span = Span { unit: Unit::Minute, from, until: from.plus(Duration::from_secs(600)) };
     for (i, crashed) in crashes.iter().enumerate() {
+        crashed.clock.advance(Duration::from_secs(600));
         let mut attempts = Vec::new();
         // A second start finds it as the first one left it.
         for _ in 0..2 {
@@ -305,7 +306,56 @@ async fn what_was_not_written_of_the_counts_is_counted_anew() {
             let types = recovered.rollups(app.org, Of::EventTypes, span, 100).await;
             let types = types.expect("rollups");
             attempts.push(types.iter().map(|row| row.rollup.counts().attempts).sum());
+            let report = recovered.check().await.expect("check");
+            assert_eq!(report.problems, [""; 0], "after {i}");
+            let compared = format!("compared with {0} messages and {0} attempts", i + 1);
+            assert!(report.facts.iter().any(|fact| fact.ends_with(&compared)), "{report:?}");
         }
         assert_eq!(attempts, [i as u64 + 1; 4]);
+    }
+}
+
+#[tokio::test]
+async fn a_check_finds_counts_that_were_changed() {
+    let dir = Dir::new();
+    let store = dir.open();
+    let f = Fixture::new(&store);
+    let app = f.application().await;
+    let endpoint = f.endpoint(&app).await;
+    for i in 0..3 {
+        let sent = f.send(&app, &[&endpoint], at(i)).await;
+        f.attempted(&sent.message, &sent.deliveries[0], (Some(200), DELIVERED), at(i)).await;
+    }
+    drop(store);
+    dir.clock.advance(Duration::from_secs(2 * 86_400));
+    let roll_up = async |store: &EmbeddedStore| {
+        let none = Timestamp::EPOCH;
+        let (now, minutes_before) = (at(2 * 86_400), none);
+        let limits = RollupLimits { now, minutes_before, quarters_before: none, days_before: none };
+        while store.roll_up(limits).await.expect("a step") {}
+    };
+    roll_up(&dir.open()).await;
+    let problems = async |change: &str| {
+        let after = Dir::new();
+        fs::copy(dir.path().join(DATABASE_FILE), after.path().join(DATABASE_FILE)).expect("copied");
+        after.clock.advance(Duration::from_secs(2 * 86_400));
+        let conn = Connection::open(after.path().join(DATABASE_FILE)).expect("opens");
+        assert_eq!(conn.execute(change, []).expect(change), 1, "{change}");
+        drop(conn);
+        after.open().check().await.expect("check").problems
+    };
+    assert_eq!(problems("UPDATE rolled_up SET id = 0").await, [""; 0]);
+    let (counts, sums) =
+        ("counts differ from a recount of messages and attempts", "sums of counts differ");
+    for (change, wanted) in [
+        ("UPDATE rollup SET messages = messages + 1 WHERE unit = 0 AND endpoint_no = 0", counts),
+        ("UPDATE rollup SET bytes = bytes - 1 WHERE unit = 1 AND endpoint_no = 0", counts),
+        ("UPDATE rollup SET retries = 1 WHERE unit = 2 AND endpoint_no > 0", counts),
+        ("DELETE FROM rollup WHERE unit = 0 AND endpoint_no > 0", counts),
+        ("UPDATE rollup_app SET attempts = attempts + 1 WHERE unit = 1", sums),
+        ("DELETE FROM rollup_type WHERE unit = 2", sums),
+    ] {
+        let problems = problems(change).await;
+        assert!(problems.iter().any(|line| line.contains(wanted)), "{change}: {problems:?}");
     }
 }

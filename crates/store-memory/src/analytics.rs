@@ -1,10 +1,12 @@
 //! Counting. Minutes are counted as things happen; larger units are added up when somebody asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use domain::{
-    analytics::{CountedAttempt, Counts, Rollup, Unit},
+    analytics::{
+        Compared, Comparison, Counted as Record, CountedAttempt, Counts, Place, Rollup, Unit, Whole,
+    },
     clock::Timestamp,
     id::{ApplicationId, EndpointId, OrganizationId},
     message::Message,
@@ -30,12 +32,14 @@ type Key = (OrganizationId, ApplicationId, Timestamp, Option<EndpointId>, Option
 pub(crate) struct Counted {
     minutes: BTreeMap<Key, Rollup>,
     rolled_up: RolledUp,
+    /// Minutes before this are gone.
+    kept: Timestamp,
 }
 
 impl Default for Counted {
     fn default() -> Self {
         let rolled_up = RolledUp { quarters: Timestamp::EPOCH, days: Timestamp::EPOCH };
-        Self { minutes: BTreeMap::new(), rolled_up }
+        Self { minutes: BTreeMap::new(), rolled_up, kept: Timestamp::EPOCH }
     }
 }
 
@@ -93,26 +97,68 @@ impl Counted {
 }
 
 impl State {
-    fn recount(&self, tenant: Tenant, span: Span) -> Vec<RollupRow> {
+    /// Tells of each of an application's messages and attempts, when it was and what it is counted as.
+    fn each_counted(&self, tenant: Tenant, mut tell: impl FnMut(Timestamp, Place, Record)) {
         let Tenant { org, app } = tenant;
-        let mut counted = Counted::default();
         let first = (org, app, domain::id::MessageId::from_raw([0; 20]));
         let of_tenant = |o: &OrganizationId, a: &ApplicationId| (*o, *a) == (org, app);
         for (_, row) in self.messages.range(first..).take_while(|((o, a, _), _)| of_tenant(o, a)) {
-            counted.message(&row.message);
+            let message = &row.message;
+            let bytes = message.body.as_ref().map(|body| body.bytes.len());
+            let place = (None, Some(message.event_type.clone()));
+            tell(message.created_at, place, Record::Message(bytes));
         }
         for ((o, a, message, _), attempt) in &self.attempts {
             if !of_tenant(o, a) || attempt.superseded {
                 continue;
             }
             let message = self.messages.get(&(*o, *a, *message)).map(|row| &row.message);
-            let Some(message) = message else { continue };
-            let attempted = CountedAttempt::new(attempt, message.wanted_at());
-            let event_type = Some(message.event_type.clone());
-            let endpoint = Some(attempt.endpoint);
-            counted.minute((org, app), attempted.ended_at, endpoint, event_type).add(&attempted);
+            let wanted_at = message.map_or(attempt.started_at, |message| message.wanted_at());
+            let attempted = CountedAttempt::new(attempt, wanted_at);
+            let place = (Some(attempt.endpoint), message.map(|message| message.event_type.clone()));
+            tell(attempted.ended_at, place, Record::Attempt(attempted));
         }
-        counted.rollups(org, Of::Application(app), span)
+    }
+
+    fn recount(&self, tenant: Tenant, span: Span) -> Vec<RollupRow> {
+        let mut counted = Counted::default();
+        self.each_counted(tenant, |at, (endpoint, event_type), record| {
+            let minute = counted.minute((tenant.org, tenant.app), at, endpoint, event_type);
+            record.add_to(minute);
+        });
+        counted.rollups(tenant.org, Of::Application(tenant.app), span)
+    }
+
+    /// Whether what was counted is what a recount gives.
+    pub(crate) fn compare_counts(&self) -> Compared {
+        let none = Timestamp::EPOCH;
+        let whole = Whole {
+            records_from: Whole::records_from(none, self.history_swept),
+            minutes_from: self.counted.kept,
+            quarters_from: none,
+            days_from: none,
+            quarters_until: none,
+            days_until: none,
+        };
+        let counted = self.counted.minutes.keys().map(|(org, app, ..)| (*org, *app));
+        let messages = self.messages.keys().map(|(org, app, _)| (*org, *app));
+        let attempts = self.attempts.keys().map(|(org, app, ..)| (*org, *app));
+        let tenants: BTreeSet<_> = counted.chain(messages).chain(attempts).collect();
+        let mut compared = Compared::default();
+        for (org, app) in tenants {
+            let mut comparison = Comparison::new(whole, app, &mut compared);
+            self.each_counted(Tenant { org, app }, |at, place, record| {
+                comparison.record(at, &place, &record, Timestamp::MAX);
+            });
+            for ((o, a, at, endpoint, event_type), rollup) in &self.counted.minutes {
+                if (*o, *a) == (org, app) {
+                    let place = (*endpoint, event_type.clone());
+                    comparison.counted((Unit::Minute, *at), place, rollup, Timestamp::MAX);
+                }
+            }
+            comparison.told_until(Timestamp::MAX);
+        }
+        compared
     }
 }
 
@@ -137,6 +183,7 @@ impl Analytics for MemoryStore {
             state.counted.rolled_up =
                 RolledUp { quarters: Unit::Quarter.floor(now), days: Unit::Day.floor(now) };
             state.counted.minutes.retain(|(_, _, at, ..), _| *at >= limits.days_before);
+            state.counted.kept = state.counted.kept.max(limits.days_before);
             false
         })
     }

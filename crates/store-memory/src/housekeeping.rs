@@ -61,6 +61,7 @@ impl State {
 
     fn sweep_history(&mut self, limits: RetentionLimits, swept: &mut Swept) {
         let RetentionLimits { history_before, rows, .. } = limits;
+        self.history_swept = self.history_swept.max(history_before);
         let busy: BTreeSet<MessageKey> =
             self.due.values().map(|d| (d.org, d.app, d.message)).collect();
         let old = |at: Timestamp| at < history_before;
@@ -150,9 +151,12 @@ impl State {
                 problems.push(format!("{} went to {routed}, on record: {found}", key.2));
             }
         }
+        let compared = self.compare_counts();
+        problems.extend(compared.problems());
         let facts = vec![
             format!("{} messages", self.messages.len()),
             format!("{} deliveries, {} of them pending", self.records.len(), self.due.len()),
+            compared.fact(),
         ];
         CheckReport { facts, problems }
     }

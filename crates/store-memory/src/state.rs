@@ -88,6 +88,8 @@ pub(crate) struct State {
     pub audited: u64,
     pub tasks: BTreeMap<(OrganizationId, TaskId), Task>,
     pub counted: Counted,
+    /// History with ids from before then was given to retention.
+    pub history_swept: Timestamp,
     pub alert_rules: BTreeMap<(OrganizationId, AlertRuleId), Rule>,
     pub alerts: BTreeMap<(OrganizationId, AlertId), Alert>,
     /// How many rows a list of history looks at; `None` is all.

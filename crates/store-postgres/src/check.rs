@@ -7,14 +7,14 @@ use domain::{
 use store::housekeeping::CheckReport;
 use tokio_postgres::Client;
 
-use crate::{Shared, error::Result, rows};
+use crate::{Shared, analytics, error::Result, rows};
 
 /// Most findings of a kind that are named one by one.
 const MOST_NAMED: usize = 20;
 
 /// All at one moment, however long it takes. The tables are locked before that moment, against nobody
 /// but who would drop one: its rows would be gone while those that point there are still seen.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
     SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s';
     SET LOCAL idle_in_transaction_session_timeout = 0;
     LOCK TABLE message, payload, delivery, attempt, due, pending IN ACCESS SHARE MODE";
@@ -80,6 +80,7 @@ pub(crate) async fn check(shared: &Shared) -> Result<Found> {
     counted(&client, report).await?;
     routed(&client, report).await?;
     client.batch_execute("ROLLBACK").await?;
+    analytics::check(shared, report).await?;
     Ok(found)
 }
 

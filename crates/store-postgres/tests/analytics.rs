@@ -17,7 +17,7 @@ use domain::{
 use hookwright_store_postgres::{PostgresOptions, PostgresStore};
 use postgres_cluster::Proxy;
 use store::{
-    Analytics, Deliveries, Nodes, Publish,
+    Analytics, Deliveries, Housekeeping, Nodes, Publish,
     analytics::{Of, RollupLimits, Span},
     deliveries::{Epoch, NO_EPOCH, Settled},
     publish::Published,
@@ -115,6 +115,23 @@ async fn assert_true(node: &PostgresStore, app: &Application, attempts: u64) {
     }
     let counts = node.application_counts(app.org, minutes()).await;
     assert_eq!(counts, Ok(vec![(app.id, whole.counts())]));
+    assert_eq!(node.check().await.expect("a check").problems, [""; 0]);
+}
+
+/// All of it is counted, as the marks say, and a check compares it.
+async fn assert_compared(
+    database: &Database,
+    (node, owned): (&PostgresStore, &Owned),
+    app: &Application,
+    records: (u64, u64),
+) {
+    database.clock.advance(Duration::from_secs(3_600));
+    flush(node, owned).await;
+    assert_true(node, app, records.1).await;
+    let (messages, attempts) = records;
+    let report = node.check().await.expect("a check");
+    let wanted = format!("compared with {messages} messages and {attempts} attempts");
+    assert!(report.facts.iter().any(|fact| fact.ends_with(&wanted)), "{report:?}");
 }
 
 /// A node ends without having written what it counted; the next one finds it, beside what it does itself.
@@ -145,6 +162,90 @@ async fn the_next_owner_finds_what_a_dead_one_counted() {
     traffic(&g, (&app, &endpoint), 40, 3, 2).await;
     flush(&two, &taken).await;
     assert_true(&two, &app, 85).await;
+    assert_compared(&database, (&two, &taken), &app, (85, 85)).await;
+}
+
+/// A check compares what is counted with what is on record, in all forms; what nobody has counted yet is
+/// left out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_finds_counts_that_were_changed() {
+    let database = Database::new();
+    let one = node(&database, 1).await;
+    let f = Fixture::new(&one);
+    let app = f.application().await;
+    let endpoint = f.endpoint(&app).await;
+    let owned = settled_owner(&one).await;
+    traffic(&f, (&app, &endpoint), 1, 5, 1).await;
+    let report = one.check().await.expect("a check");
+    assert_eq!(report.problems, [""; 0], "not written");
+    let none = Timestamp::EPOCH;
+    let limits = RollupLimits {
+        now: at(2 * 86_400),
+        minutes_before: none,
+        quarters_before: none,
+        days_before: none,
+    };
+    database.clock.advance(Duration::from_secs(2 * 86_400));
+    flush(&one, &owned).await;
+    while one.roll_up(limits).await.expect("a step") {}
+    assert_compared(&database, (&one, &owned), &app, (5, 5)).await;
+    let (counts, sums) =
+        ("counts differ from a recount of messages and attempts", "sums of counts differ");
+    for (change, back, wanted) in [
+        ("traffic SET messages = messages + 1", "traffic SET messages = messages - 1", counts),
+        (
+            "rollup SET bytes = bytes + 1 WHERE unit = 1 AND endpoint = ''",
+            "rollup SET bytes = bytes - 1 WHERE unit = 1 AND endpoint = ''",
+            counts,
+        ),
+        ("rollup SET retries = 1 WHERE unit = 0", "rollup SET retries = 0 WHERE unit = 0", counts),
+        (
+            "rollup SET at = at + 60000000 WHERE unit = 0",
+            "rollup SET at = at - 60000000 WHERE unit = 0",
+            counts,
+        ),
+        (
+            "rollup_app SET attempts = attempts + 1 WHERE unit = 1",
+            "rollup_app SET attempts = attempts - 1 WHERE unit = 1",
+            sums,
+        ),
+        (
+            "rollup_type SET successes = 0 WHERE unit = 2",
+            "rollup_type SET successes = 5 WHERE unit = 2",
+            sums,
+        ),
+    ] {
+        database.sql(&format!("UPDATE {change}"));
+        let problems = one.check().await.expect("a check").problems;
+        assert!(problems.iter().any(|line| line.contains(wanted)), "{change}: {problems:?}");
+        database.sql(&format!("UPDATE {back}"));
+        assert_eq!(one.check().await.expect("a check").problems, [""; 0], "{back}");
+    }
+}
+
+/// A new owner's clock may be behind that of the one before. What it does in a time that is counted, before
+/// it has recounted anything, is found all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_owner_may_be_behind() {
+    let database = Database::new();
+    let (one, two) = (node(&database, 1).await, node(&database, 2).await);
+    let f = Fixture::new(&one);
+    let app = f.application().await;
+    let endpoint = f.endpoint(&app).await;
+    let owned = settled_owner(&one).await;
+    traffic(&f, (&app, &endpoint), 1, 5, 1).await;
+    database.clock.advance(Duration::from_secs(300));
+    flush(&one, &owned).await;
+    let g = numbers(&f, &two, 2);
+    drop(one);
+    silence(&database);
+    let taken = beat(&two).await;
+    traffic(&g, (&app, &endpoint), 70, 5, 2).await;
+    flush(&two, &taken).await;
+    tokio::time::sleep(WAIT).await;
+    flush(&two, &taken).await;
+    assert_true(&two, &app, 10).await;
+    assert_compared(&database, (&two, &taken), &app, (10, 10)).await;
 }
 
 /// What a node counted whose shards are another's by now is the other's to count.

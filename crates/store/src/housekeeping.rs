@@ -92,6 +92,7 @@ pub trait Housekeeping: Send + Sync {
     async fn ping(&self) -> Result<()>;
 
     /// Checks that what is stored is whole: no delivery pending without a due row, none due without
-    /// a record, each message as many deliveries as it was routed to.
+    /// a record, each message as many deliveries as it was routed to; counts by time those of a recount, as
+    /// far as records and counts of a time are both there (`domain::analytics::Whole`).
     async fn check(&self) -> Result<CheckReport>;
 }

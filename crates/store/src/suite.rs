@@ -93,6 +93,7 @@ macro_rules! __suite_list {
                 are_rolled_up,
                 are_kept_for_their_time,
                 stay_when_their_parts_are_gone,
+                are_checked,
                 count_what_sources_do_not_accept,
                 of_two_tenants_never_meet,
                 find_failing_endpoints,

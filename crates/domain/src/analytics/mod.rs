@@ -1,12 +1,18 @@
 //! Counting what happens: rollups of attempts and messages by time.
 
+mod compare;
+mod compared;
 mod plan;
 mod rollup;
 mod sketch;
+mod whole;
 
+pub use compare::{Comparison, Counted, Place};
+pub use compared::Compared;
 pub use plan::{Available, Granularity, Piece, pieces, point};
 pub use rollup::{CLASSES, CountedAttempt, Counts, Rollup, UNACCEPTED, Unaccepted};
 pub use sketch::Sketch;
+pub use whole::{LONGEST_ATTEMPT, Whole};
 
 use crate::clock::Timestamp;
 

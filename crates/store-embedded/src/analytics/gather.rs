@@ -200,8 +200,8 @@ impl Gather {
         }
     }
 
-    /// Writes a few parts; whether there are more. When there are none, everything up to `now` is
-    /// written.
+    /// Writes a few parts; whether there are more. When there are none, all is written: what is counted in
+    /// the minute that goes on lowers the mark again.
     pub(super) fn write(&mut self, conn: &Connection, now: Timestamp) -> Result<bool> {
         let mut written = 0;
         for at in 0..PARTS {
@@ -221,12 +221,17 @@ impl Gather {
             rows::add(conn, part, &mut self.marks)?;
         }
         // What the open transaction has counted so far is not among it.
-        let open = self.open.iter().map(|(key, _)| key.at).min().unwrap_or(now);
+        let open = self.open.iter().map(|(key, _)| key.at).min().unwrap_or(Timestamp::MAX);
         if !self.overflowed {
-            self.marks.counted = Unit::Minute.floor(now).min(open);
+            self.marks.counted = all_written(now).min(open);
         }
         Ok(false)
     }
+}
+
+/// The mark when nothing waits: behind the minute that goes on.
+pub(super) fn all_written(now: Timestamp) -> Timestamp {
+    Unit::Minute.floor(now).plus(Unit::Minute.duration())
 }
 
 /// Begins to count: nothing of what was there before.

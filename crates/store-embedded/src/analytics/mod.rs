@@ -1,12 +1,14 @@
 //! Counts by time: kept in memory by the writer, written every few seconds, rolled up when their time
 //! is over.
 
+mod check;
 mod gather;
 mod keys;
 mod read;
 mod recount;
 mod roll;
 mod rows;
+mod whole;
 
 use async_trait::async_trait;
 use domain::{
@@ -24,11 +26,13 @@ use store::{
 };
 
 pub(crate) use self::{
+    check::check,
     gather::{Dirty, Fact, Gather, Marks},
     keys::{Key as RollupKey, event_type},
     recount::recover,
     roll::Roller,
     rows::{COLUMNS as ROLLUP_COLUMNS, put_with_sums, rollup},
+    whole::{history_swept, moved_from, set_counted_since},
 };
 use crate::{EmbeddedStore, error::Result, writer::Label};
 

@@ -49,7 +49,7 @@ pub(super) struct Names<'c> {
 }
 
 impl<'c> Names<'c> {
-    fn of_applications(conn: &'c Connection) -> Self {
+    pub(super) fn of_applications(conn: &'c Connection) -> Self {
         let sql = "/* rollups */ SELECT id FROM application WHERE no = ?1";
         Self { conn, sql, known: HashMap::new() }
     }
@@ -64,7 +64,7 @@ impl<'c> Names<'c> {
         if no == 0 { Ok(None) } else { self.get(no).map(|id| Some(EndpointId::from_raw(id))) }
     }
 
-    fn get(&mut self, no: i64) -> Result<[u8; 20]> {
+    pub(super) fn get(&mut self, no: i64) -> Result<[u8; 20]> {
         if let Some(id) = self.known.get(&no) {
             return Ok(*id);
         }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
-    analytics::{CountedAttempt, Rollup, Unit},
+    analytics::{Counted, CountedAttempt, LONGEST_ATTEMPT, Rollup, Unit},
     clock::Timestamp,
     id::{ApplicationId, AttemptId, EndpointId, MessageId, OrganizationId},
 };
@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 use store::{codec, history::Tenant};
 
 use super::{
-    gather::Marks,
+    gather::{Marks, all_written},
     keys::{self, Key},
     rows::{self, COLUMNS, Sums},
 };
@@ -20,9 +20,6 @@ use crate::{
     error::{Error, Result},
     rows::{id, opt_time, time},
 };
-
-/// Longer than any attempt: one that began before a minute may have ended in it.
-const LONGEST_ATTEMPT: Duration = Duration::from_secs(15 * 60);
 
 /// An application, and how its rows are named.
 #[derive(Clone, Copy)]
@@ -36,25 +33,39 @@ pub(super) struct Place {
 pub(super) fn count(
     conn: &Connection,
     place: Place,
-    (from, until): (Timestamp, Timestamp),
+    span: (Timestamp, Timestamp),
 ) -> Result<BTreeMap<Key, Rollup>> {
-    let mut counted = BTreeMap::new();
-    messages(conn, place, (from, until), &mut counted)?;
-    let endpoints = "/* recount */ SELECT no, id FROM endpoint WHERE app_no = ?1";
-    let mut statement = conn.prepare_cached(endpoints)?;
-    let mut found = statement.query([place.app_no])?;
-    while let Some(row) = found.next()? {
-        let endpoint = (row.get(0)?, id(row, 1)?);
-        attempts(conn, place, endpoint, (from, until), &mut counted)?;
-    }
+    let mut counted: BTreeMap<Key, Rollup> = BTreeMap::new();
+    each(conn, place, span, |key, record| {
+        record.add_to(counted.entry(key).or_default());
+        Ok(())
+    })?;
     Ok(counted)
+}
+
+/// Tells of each of an application's messages and attempts of `[from, until)`, and its minute.
+pub(super) fn each(
+    conn: &Connection,
+    place: Place,
+    span: (Timestamp, Timestamp),
+    mut found: impl FnMut(Key, Counted) -> Result<()>,
+) -> Result<()> {
+    messages(conn, place, span, &mut found)?;
+    let sql = "/* recount */ SELECT no, id FROM endpoint WHERE app_no = ?1";
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut endpoints = statement.query([place.app_no])?;
+    while let Some(row) = endpoints.next()? {
+        let endpoint = (row.get(0)?, id(row, 1)?);
+        attempts(conn, place, endpoint, span, &mut found)?;
+    }
+    Ok(())
 }
 
 fn messages(
     conn: &Connection,
     Place { org_no, app_no, .. }: Place,
     (from, until): (Timestamp, Timestamp),
-    counted: &mut BTreeMap<Key, Rollup>,
+    tell: &mut impl FnMut(Key, Counted) -> Result<()>,
 ) -> Result<()> {
     let mut statement = conn.prepare_cached(
         "/* recount */ SELECT m.event_type, m.created_at, p.codec, p.body FROM message m
@@ -70,16 +81,16 @@ fn messages(
             continue;
         }
         let bytes = match row.get::<_, Option<u8>>(2)? {
-            None => 0,
+            None => None,
             Some(codec) => {
                 let body = row.get_ref(3)?.as_blob().map_err(Error::corrupt)?;
-                codec::decode(codec, body)?.len()
+                Some(codec::decode(codec, body)?.len())
             }
         };
         let event_type = row.get_ref(0)?.as_str().map_err(Error::corrupt)?;
         let (at, event_type) = (Unit::Minute.floor(created_at), keys::event_type(event_type)?);
         let key = Key { org_no, app_no, at, endpoint_no: 0, event_type };
-        counted.entry(key).or_default().add_message(bytes);
+        tell(key, Counted::Message(bytes))?;
     }
     Ok(())
 }
@@ -89,7 +100,7 @@ fn attempts(
     Place { org_no, app_no, tenant }: Place,
     (endpoint_no, endpoint): (i64, EndpointId),
     (from, until): (Timestamp, Timestamp),
-    counted: &mut BTreeMap<Key, Rollup>,
+    tell: &mut impl FnMut(Key, Counted) -> Result<()>,
 ) -> Result<()> {
     let mut statement = conn.prepare_cached(&format!(
         "/* recount */ SELECT {}, m.event_type, m.created_at, m.deliver_at FROM {}
@@ -112,7 +123,7 @@ fn attempts(
         let at = Unit::Minute.floor(attempt.ended_at);
         let event_type = keys::event_type(event_type.unwrap_or_default())?;
         let key = Key { org_no, app_no, at, endpoint_no, event_type };
-        counted.entry(key).or_default().add(&attempt);
+        tell(key, Counted::Attempt(attempt))?;
     }
     Ok(())
 }
@@ -120,6 +131,7 @@ fn attempts(
 /// Counts anew the minutes of which something may be missing. The writer does it before it begins. While
 /// another store is moved into this one it does not: that one's counts come with it.
 pub(crate) fn recover(conn: &Connection, now: Timestamp) -> Result<()> {
+    super::whole::begin(conn, now)?;
     super::gather::begin(conn, now)?;
     if crate::transfer::progress(conn)?.is_some() {
         return Ok(());
@@ -147,7 +159,7 @@ pub(crate) fn recover(conn: &Connection, now: Timestamp) -> Result<()> {
         }
     }
     sums.put(conn, Unit::Minute)?;
-    marks.counted = Unit::Minute.floor(now).max(from);
+    marks.counted = all_written(now).max(from);
     marks.store(conn)
 }
 

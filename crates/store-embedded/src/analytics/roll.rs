@@ -14,6 +14,7 @@ use store::analytics::RollupLimits;
 use super::{
     keys::{self, Key},
     rows::{self, COLUMNS, Sums},
+    whole,
 };
 use crate::{
     error::{Error, Result},
@@ -182,8 +183,9 @@ fn sweep(tx: &mut Tx<'_>, roller: &mut Roller, limits: RollupLimits) -> Result<b
     let quarters = Unit::Day.floor(limits.quarters_before.min(marks.days));
     marks.minutes_kept = marks.minutes_kept.max(minutes);
     marks.quarters_kept = marks.quarters_kept.max(quarters);
-    let ends =
-        [(Unit::Minute, minutes), (Unit::Quarter, quarters), (Unit::Day, limits.days_before)];
+    let days = Unit::Day.floor(limits.days_before);
+    whole::days_swept(tx.conn, days)?;
+    let ends = [(Unit::Minute, minutes), (Unit::Quarter, quarters), (Unit::Day, days)];
     let mut apps = tx.conn.prepare_cached(
         "/* roll_up */ SELECT no FROM application WHERE no > ?1 ORDER BY no LIMIT ?2",
     )?;

@@ -134,7 +134,7 @@ fn write(tx: &mut Tx<'_>, record: &Record) -> Result<()> {
         Record::Audit(row) => records::write_audit(tx, row),
         Record::Rollup(rollup) => rollups::write_rollup(tx, rollup),
         Record::Counted(marks) => {
-            rollups::write_marks(tx, *marks);
+            rollups::write_marks(tx, *marks)?;
             Ok(())
         }
     }

@@ -57,7 +57,8 @@ pub(super) fn rollups(conn: &Connection, after: &Key, limits: Limits) -> Result<
     })?;
     if batch.next.is_none() {
         let Marks { counted, quarters, days, .. } = Marks::load(conn)?;
-        batch.records.push(Record::Counted(MovedMarks { counted, quarters, days }));
+        let since = analytics::moved_from(conn)?;
+        batch.records.push(Record::Counted(MovedMarks { since, counted, quarters, days }));
     }
     Ok(batch)
 }
@@ -81,8 +82,9 @@ pub(super) fn write_rollup(tx: &mut Tx<'_>, moved: &MovedRollup) -> Result<()> {
 
 /// They are stored with the transaction. Of quarters and days that were complete nothing is made again: not
 /// all that they are made of may have been kept.
-pub(super) fn write_marks(tx: &mut Tx<'_>, moved: MovedMarks) {
-    let MovedMarks { counted, quarters, days } = moved;
+pub(super) fn write_marks(tx: &mut Tx<'_>, moved: MovedMarks) -> Result<()> {
+    let MovedMarks { since, counted, quarters, days } = moved;
     let (minutes_kept, quarters_kept) = (quarters, days);
     tx.gather.marks = Marks { counted, quarters, days, minutes_kept, quarters_kept };
+    analytics::set_counted_since(tx.conn, since)
 }

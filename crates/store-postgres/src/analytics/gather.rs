@@ -83,7 +83,7 @@ struct OfShard {
     counts: Counts,
     /// The earliest minute of them.
     oldest: Option<Timestamp>,
-    /// The mark that is stored, once it has been recounted.
+    /// The mark that is stored, or a later one: once it has been recounted, or lowered.
     mark: Option<Timestamp>,
     /// To be recounted from then on; `None` if that is done.
     recount_at: Option<Instant>,
@@ -123,13 +123,18 @@ impl Gather {
         Self { writing: tokio::sync::Mutex::new(()), inner: Mutex::default(), wait }
     }
 
-    /// Shards whose marks these outcomes must lower, with the minute that they must be lowered to.
+    /// Shards whose marks these outcomes must lower, with the minute that they must be lowered to. Of a shard
+    /// that has not been recounted it is not known: the one before may have counted up to a time that is still
+    /// to come by this node's clock.
     pub(super) fn lowered<'a>(&self, settles: impl Iterator<Item = &'a Settle>) -> Vec<Mark> {
         let inner = self.inner.lock();
         let mut lowered: HashMap<Owned, Timestamp> = HashMap::new();
         for fact in settles.filter_map(Fact::of) {
+            if fact.owned.1 == NO_EPOCH {
+                continue;
+            }
             let mark = inner.shards.get(&fact.owned).and_then(|of_shard| of_shard.mark);
-            if mark.is_some_and(|mark| fact.minute < mark) {
+            if mark.is_none_or(|mark| fact.minute < mark) {
                 let to = lowered.entry(fact.owned).or_insert(fact.minute);
                 *to = fact.minute.min(*to);
             }

@@ -108,6 +108,7 @@ pub(super) async fn counted_at(conn: &Conn, begun: &Begun, oldest: Timestamp) ->
 
 /// Begins to count: nothing of what was there before.
 pub(super) async fn begin(conn: &Conn, now: Timestamp) -> Result<()> {
+    super::whole::begin(conn, now).await?;
     let [minute, quarter, day] =
         [Unit::Minute, Unit::Quarter, Unit::Day].map(|unit| unit.floor(now).as_micros());
     let sql = "/* rolled_up */ UPDATE counted SET up_to = $1 WHERE up_to = 0";

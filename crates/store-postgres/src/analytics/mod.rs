@@ -4,6 +4,7 @@
 //! `recount.rs`). One node
 //! rolls up what has ended (`roll.rs`).
 
+mod check;
 mod flush;
 mod gather;
 mod marks;
@@ -12,8 +13,10 @@ mod recount;
 mod retention;
 mod roll;
 mod rows;
+mod sums;
 mod takeover;
 mod traffic;
+mod whole;
 
 use async_trait::async_trait;
 use deadpool_postgres::Pool;
@@ -34,9 +37,11 @@ use store::{
 use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) use self::{
+    check::check,
     gather::Key as RollupKey,
     rows::{COLUMNS as ROLLUP_COLUMNS, endpoint, event_type, import, rollup},
     traffic::{SUMS as TRAFFIC_SUMS, rollup as traffic},
+    whole::{SWEEP_HISTORY, moved_from, set_counted_since},
 };
 use self::{
     gather::{Gather, Key, Mark},

@@ -6,7 +6,7 @@ use std::{
 };
 
 use domain::{
-    analytics::{CountedAttempt, Rollup, Unit},
+    analytics::{Counted as Record, CountedAttempt, LONGEST_ATTEMPT, Rollup, Unit},
     clock::Timestamp,
     id::{AttemptId, EndpointId, MessageId},
 };
@@ -24,8 +24,6 @@ use crate::{
     rows,
 };
 
-/// Longer than any attempt: one that began before a minute may have ended in it.
-const LONGEST_ATTEMPT: Duration = Duration::from_secs(15 * 60);
 /// Endpoints of one statement, and how many attempts of each it reads.
 pub(super) const ENDPOINTS: usize = 100;
 const ATTEMPTS: usize = 500;
@@ -70,13 +68,13 @@ fn attempts_sql() -> String {
     )
 }
 
-/// Counts a page of the attempts that ended before `until`, and takes those endpoints off the list of
-/// which there are no more.
+/// Tells of a page of the attempts that ended before `until`, with the minutes that they count in, and
+/// takes those endpoints off the list of which there are no more.
 pub(super) async fn attempts(
     conn: &Conn,
     walks: &mut VecDeque<Walk>,
     until: Timestamp,
-    counted: &mut Counted,
+    mut tell: impl FnMut(Key, Record),
 ) -> Result<()> {
     let mut page: Vec<Walk> = walks.drain(..walks.len().min(ENDPOINTS)).collect();
     let orgs: Vec<&[u8]> = page.iter().map(|walk| &walk.tenant.org.raw()[..]).collect();
@@ -108,15 +106,20 @@ pub(super) async fn attempts(
             endpoint: Some(walk.endpoint),
             event_type: stored::event_type(rows::get::<Option<_>>(row, 18)?.unwrap_or_default())?,
         };
-        counted.entry(key).or_default().add(&attempt);
+        tell(key, Record::Attempt(attempt));
     }
     let more = page.into_iter().zip(read).filter(|(_, read)| *read == ATTEMPTS);
     walks.extend(more.map(|(walk, _)| walk));
     Ok(())
 }
 
-/// Counts an application's messages of a span of time.
-async fn messages(conn: &Conn, tenant: Tenant, span: Span, counted: &mut Counted) -> Result<()> {
+/// Tells of an application's messages of a span of time, with the minutes that they count in.
+pub(super) async fn messages(
+    conn: &Conn,
+    tenant: Tenant,
+    (from, until): (Timestamp, Timestamp),
+    mut tell: impl FnMut(Key, Record),
+) -> Result<()> {
     let sql = format!(
         "/* recount */ SELECT m.id, m.event_type, m.created_at, p.codec, p.body
          FROM (SELECT * FROM message m WHERE m.org = $1 AND m.app = $2 AND m.id > $3 AND m.id < $4
@@ -125,8 +128,8 @@ async fn messages(conn: &Conn, tenant: Tenant, span: Span, counted: &mut Counted
     );
     // The time of an id is that of its message, to a few milliseconds.
     let second = Duration::from_secs(1);
-    let mut after = *MessageId::floor(span.from.minus(second)).raw();
-    let end = *MessageId::floor(span.until.plus(second)).raw();
+    let mut after = *MessageId::floor(from.minus(second)).raw();
+    let end = *MessageId::floor(until.plus(second)).raw();
     loop {
         let (org, app) = (&tenant.org.raw()[..], &tenant.app.raw()[..]);
         let params: Params<'_> = &[&org, &app, &&after[..], &&end[..], &(PAGE as i64)];
@@ -134,12 +137,14 @@ async fn messages(conn: &Conn, tenant: Tenant, span: Span, counted: &mut Counted
         for row in &found {
             after = *rows::id::<MessageId>(row, 0)?.raw();
             let created_at = rows::time(row, 2)?;
-            if created_at < span.from || created_at >= span.until {
+            if created_at < from || created_at >= until {
                 continue;
             }
             let bytes = match rows::get::<Option<i16>>(row, 3)? {
-                None => 0,
-                Some(codec) => codec::decode(rows::narrow(codec)?, rows::bytes(row, 4)?)?.len(),
+                None => None,
+                Some(codec) => {
+                    Some(codec::decode(rows::narrow(codec)?, rows::bytes(row, 4)?)?.len())
+                }
             };
             let key = Key {
                 org: tenant.org,
@@ -148,7 +153,7 @@ async fn messages(conn: &Conn, tenant: Tenant, span: Span, counted: &mut Counted
                 endpoint: None,
                 event_type: stored::event_type(rows::get(row, 1)?)?,
             };
-            counted.entry(key).or_default().add_message(bytes);
+            tell(key, Record::Message(bytes));
         }
         if found.len() < PAGE {
             return Ok(());
@@ -160,7 +165,8 @@ async fn messages(conn: &Conn, tenant: Tenant, span: Span, counted: &mut Counted
 pub(super) async fn recount(shared: &Shared, tenant: Tenant, span: Span) -> Result<Vec<RollupRow>> {
     let tx = shared.snapshot().await?;
     let mut counted = Counted::new();
-    messages(&tx, tenant, span, &mut counted).await?;
+    let mut count = |key, record: Record| record.add_to(counted.entry(key).or_default());
+    messages(&tx, tenant, (span.from, span.until), &mut count).await?;
     let sql = "/* recount */ SELECT endpoint FROM endpoint WHERE org = $1 AND app = $2";
     let (org, app) = (&tenant.org.raw()[..], &tenant.app.raw()[..]);
     let mut walks = VecDeque::new();
@@ -168,7 +174,7 @@ pub(super) async fn recount(shared: &Shared, tenant: Tenant, span: Span) -> Resu
         walks.push_back(Walk::new(tenant, rows::id(&row, 0)?, span.from));
     }
     while !walks.is_empty() {
-        attempts(&tx, &mut walks, span.until, &mut counted).await?;
+        attempts(&tx, &mut walks, span.until, &mut count).await?;
     }
     tx.rollback().await?;
     let row = |(key, rollup): (Key, Rollup)| RollupRow {

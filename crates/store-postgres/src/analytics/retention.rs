@@ -5,7 +5,7 @@ use domain::{analytics::Unit, clock::Timestamp};
 use store::analytics::RollupLimits;
 use tokio_postgres::Row;
 
-use super::marks::Marks;
+use super::{marks::Marks, whole};
 use crate::{
     conn::{Params, Tx},
     error::Result,
@@ -51,6 +51,7 @@ impl Sweep {
             (marks.minutes_kept, marks.quarters_kept) = kept;
             marks.store(tx).await?;
         }
+        tx.execute(whole::SWEEP_DAYS, &[&ends[2].1.as_micros()]).await?;
         if self.details(tx, &ends).await? || sums(tx, &ends).await? {
             return Ok(true);
         }

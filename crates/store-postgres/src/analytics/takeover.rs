@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use domain::{
+    analytics::Counted as Record,
     clock::Timestamp,
     id::{ApplicationId, EndpointId, OrganizationId},
     shard::Shard,
@@ -70,7 +71,8 @@ pub(super) async fn take_over(shared: &Shared) -> Result<()> {
             }
             continue;
         }
-        attempts(&snapshot, &mut walks, Timestamp::MAX, &mut counted).await?;
+        let count = |key, record: Record| record.add_to(counted.entry(key).or_default());
+        attempts(&snapshot, &mut walks, Timestamp::MAX, count).await?;
         // A key is whole when its endpoint has no more.
         if counted.len() >= WRITE_ROWS {
             let open: Vec<EndpointId> = walks.iter().map(|walk| walk.endpoint).collect();
@@ -89,7 +91,8 @@ pub(super) async fn take_over(shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-async fn marks(conn: &Conn) -> Result<HashMap<Shard, Timestamp>> {
+/// Up to when shards are counted.
+pub(super) async fn marks(conn: &Conn) -> Result<HashMap<Shard, Timestamp>> {
     let found = conn.query("/* recount */ SELECT shard, up_to FROM counted", &[]).await?;
     let mark = |row: &tokio_postgres::Row| {
         Ok((Shard(rows::narrow(rows::get::<i16>(row, 0)?)?), rows::time(row, 1)?))

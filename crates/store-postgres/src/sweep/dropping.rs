@@ -9,7 +9,7 @@ use super::{
     payloads::MOVE_MARK,
 };
 use crate::{
-    Shared,
+    Shared, analytics,
     error::Result,
     partitions::{Change, Partition, Table},
 };
@@ -77,6 +77,7 @@ pub(super) async fn drop_messages(shared: &Shared, partition: &Partition) -> Res
         return Ok(Dropped::Busy);
     }
 
+    change.execute(analytics::SWEEP_HISTORY, &[&partition.to.as_micros()]).await?;
     change.alone(&["message", "delivery"]).await?;
     change
         .batch(&format!(
@@ -119,6 +120,7 @@ pub(super) async fn drop_attempts(shared: &Shared, partition: &Partition) -> Res
     let name = partition.name.as_str();
     change.keep_vacuum_away(&[name, "attempt_default"]).await?;
     let attempts = change.rows(partition).await?;
+    change.execute(analytics::SWEEP_HISTORY, &[&partition.to.as_micros()]).await?;
     change.alone(&["attempt"]).await?;
     change.batch(&format!("DROP TABLE {name}")).await?;
     change.commit().await?;

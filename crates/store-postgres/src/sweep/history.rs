@@ -14,7 +14,7 @@ use super::{
     end, is_within, limit, over,
 };
 use crate::{
-    Shared,
+    Shared, analytics,
     conn::Params,
     error::Result,
     partitions::{Partition, Table},
@@ -109,6 +109,8 @@ impl Sweeper {
         let more = found.len() >= limits.rows;
         let mut swept = Swept { more, ..Swept::default() };
         if !found.is_empty() {
+            let before = limits.history_before.as_micros();
+            tx.execute(analytics::SWEEP_HISTORY, &[&before]).await?;
             let old = Messages::of(&found)?;
             let gone = tx.query(REMOVE, &[&old.org, &old.app, &old.id]).await?;
             let (messages, deliveries) = (Messages::of(&gone)?, Deliveries::of(&gone)?);
@@ -149,6 +151,10 @@ impl Sweeper {
                 &[&part.from, &part.to, &end_of.raw().as_slice(), &limit(limits)],
             )
             .await?;
+        if removed > 0 {
+            let before = limits.history_before.as_micros();
+            tx.execute(analytics::SWEEP_HISTORY, &[&before]).await?;
+        }
         end(tx, removed > 0).await?;
         let attempts = count(removed)?;
         let more = attempts >= limits.rows;

@@ -109,6 +109,7 @@ async fn marks(conn: &Conn) -> Result<MovedMarks> {
     let sql = "/* export */ SELECT (SELECT min(up_to) FROM counted), quarters, days FROM rolled_up";
     let row = conn.query_one(sql, &[]).await?;
     Ok(MovedMarks {
+        since: analytics::moved_from(conn).await?,
         counted: rows::time(&row, 0)?,
         quarters: rows::time(&row, 1)?,
         days: rows::time(&row, 2)?,
@@ -145,5 +146,5 @@ pub(super) async fn write_marks(tx: &Tx, moved: MovedMarks) -> Result<()> {
     let sql = "/* import */ UPDATE rolled_up SET quarters = $1, days = $2, begun = $1,
                minutes_kept = $1, quarters_kept = $2";
     tx.execute(sql, &[&time(moved.quarters), &time(moved.days)]).await?;
-    Ok(())
+    analytics::set_counted_since(tx, moved.since).await
 }

@@ -7,7 +7,7 @@ use domain::{
     application::Application,
     attempt::OutcomeClass,
     clock::Timestamp,
-    delivery::{Delivery, Health, Next},
+    delivery::{Health, Next},
     message::Message,
 };
 
@@ -19,6 +19,7 @@ use crate::{
     Store, StoreError,
     analytics::{FailingEndpoint, Of, PendingWork, RollupLimits, RollupRow, Span, UnacceptedCount},
     deliveries::Settle,
+    housekeeping::CheckReport,
 };
 
 /// More than any case has.
@@ -50,19 +51,6 @@ impl Fixture<'_> {
 
     async fn rollups(&self, of: Of, span: Span) -> Vec<RollupRow> {
         self.store.rollups(self.org, of, span, LIMIT).await.expect("rollups")
-    }
-
-    /// An attempt of a message, when it was made and what it was answered.
-    async fn attempted(
-        &self,
-        message: &Message,
-        delivery: &Delivery,
-        (status, next): (Option<u16>, Next),
-        started_at: Timestamp,
-    ) {
-        let outcome = self.outcome(delivery, status, next, started_at);
-        let event_type = message.event_type.clone();
-        self.settle(Settle { event_type, wanted_at: message.wanted_at(), ..outcome }).await;
     }
 
     /// Two messages of two types, one of which arrives at its second try, in three minutes.
@@ -245,6 +233,65 @@ pub async fn stay_when_their_parts_are_gone(store: &dyn Store) {
     let counts = store.application_counts(f.org, span(Unit::Day, at(0), 1)).await;
     let counts = counts.expect("application_counts")[0].1;
     assert!(counts.messages >= 2 && counts.attempts == 3, "{counts:?}");
+    // It is not in its quarter: as long as it is on record, a check says so.
+    super::retention::sweep(store, now, at(86_400), 100).await;
+}
+
+/// A check compares what was counted with what is on record, and names what differs. Some of it is gone:
+/// bodies that were expunged, and the history that retention took.
+pub async fn are_checked(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let app = f.application().await;
+    let endpoint = f.endpoint(&app).await;
+    // So long ago that all of it is written, whatever is counted at this moment.
+    let ago = |secs: u64| at(secs).minus(Duration::from_secs(86_400));
+    let mut sent = Vec::new();
+    for i in 0..40 {
+        let message = f.send(&app, &[&endpoint], ago(90 * i)).await;
+        let outcome = (Some(200), DELIVERED);
+        f.attempted(&message.message, &message.deliveries[0], outcome, ago(90 * i + 1)).await;
+        sent.push(message);
+    }
+    f.flush().await;
+    let fact = |report: &CheckReport, records: &str| {
+        let of = |fact: &&String| fact.contains("counts by time");
+        let fact = report.facts.iter().find(of).expect("a fact about counts");
+        assert!(fact.ends_with(records), "{fact}");
+    };
+    let check = async || store.check().await.expect("check");
+    let clean = check().await;
+    assert_eq!(clean.problems, [""; 0]);
+    fact(&clean, "compared with 40 messages and 40 attempts");
+    while store.roll_up(keep_everything(at(600))).await.expect("roll_up") {}
+    assert_eq!(check().await.problems, [""; 0], "rolled up");
+    let expunged = store.expunge_message(tenant(&app), sent[30].message.id, at(1)).await;
+    assert_eq!(expunged, Ok(true));
+    // Of the oldest messages some go, and attempts of others; nothing is said of the time next to them.
+    super::retention::sweep(store, at(1), ago(600), 100).await;
+    let clean = check().await;
+    assert_eq!(clean.problems, [""; 0], "what is gone is not missed");
+    fact(&clean, "compared with 22 messages and 22 attempts");
+
+    // Counted as what it was not.
+    let late = f.send(&app, &[&endpoint], ago(3_500)).await;
+    let outcome = f.outcome(&late.deliveries[0], Some(200), DELIVERED, ago(3_501));
+    f.settle(Settle { event_type: "invoice.paid".parse().expect("a type"), ..outcome }).await;
+    f.flush().await;
+    let problems = check().await.problems;
+    let minute = format!("minute of {}", Unit::Minute.floor(ago(3_501)));
+    let (app, endpoint) = (app.id.to_string(), endpoint.id.to_string());
+    for (event_type, difference) in [
+        ("invoice.paid", "success counted 1, on record 0"),
+        (EVENT_TYPE, "success counted 1, on record 2"),
+    ] {
+        let named = [&app, &endpoint, event_type, &minute, difference];
+        let names = |line: &&String| named.iter().all(|part| line.contains(part));
+        assert_eq!(problems.iter().filter(names).count(), 1, "{event_type}: {problems:?}");
+    }
+    let total = problems.last().expect("problems");
+    assert!(total.ends_with("counts differ from a recount of messages and attempts"), "{total}");
+    // Without a record nothing is wrong.
+    super::retention::sweep(store, at(1), ago(7_200), 100).await;
 }
 
 /// Duplicates and refusals are counted by their reason.

@@ -9,6 +9,7 @@ use domain::{
     delivery::{Delivery, Next},
     endpoint::Endpoint,
     id::{AttemptId, MessageId, SecretId},
+    message::Message,
     page::{Order, PageRequest},
 };
 
@@ -26,7 +27,7 @@ impl Fixture<'_> {
     /// Tries a delivery once per status, ten seconds apart from `start` on; the last one ends it.
     async fn tries(
         &self,
-        delivery: &Delivery,
+        (message, delivery): (&Message, &Delivery),
         start: u64,
         statuses: &[Option<u16>],
     ) -> Vec<Attempt> {
@@ -36,9 +37,7 @@ impl Fixture<'_> {
             let now = start + 10 * i as u64;
             let last = i + 1 == statuses.len();
             let next = if last { DELIVERED } else { Next::Retry(at(now + 10)) };
-            let outcome = self.outcome(&delivery, *status, next, at(now));
-            attempts.extend(outcome.attempt.clone());
-            assert_eq!(self.settle(outcome).await, Settled::default());
+            attempts.push(self.attempted(message, &delivery, (*status, next), at(now)).await);
             delivery = moved(&delivery, at(now + 10));
         }
         attempts
@@ -54,9 +53,14 @@ impl Fixture<'_> {
         message.tags = vec!["t".parse().expect("a name")];
         let deleted = self.send_message(message, app, &[&one]).await;
         let failures = [Some(500), None, Some(302), Some(200)];
-        let mut attempts = self.tries(&signup.deliveries[0], 10, &failures).await;
-        attempts.extend(self.tries(&signup.deliveries[1], 100, &[Some(404), Some(204)]).await);
-        attempts.extend(self.tries(&deleted.deliveries[0], 200, &[Some(429), Some(299)]).await);
+        let mut attempts =
+            self.tries((&signup.message, &signup.deliveries[0]), 10, &failures).await;
+        for (sent, delivery, start, statuses) in
+            [(&signup, 1, 100, [Some(404), Some(204)]), (&deleted, 0, 200, [Some(429), Some(299)])]
+        {
+            let of = (&sent.message, &sent.deliveries[delivery]);
+            attempts.extend(self.tries(of, start, &statuses).await);
+        }
         let (signup, deleted) = (signup.message.id, deleted.message.id);
         History { one, two, signup, deleted, attempts }
     }

@@ -134,9 +134,11 @@ pub async fn find_what_was_sent(store: &dyn Store) {
         sent.push(f.send_message(message, &app, &[&endpoint, &beside]).await);
     }
     f.send(&app, &[&beside], at(5)).await;
-    f.tried(&sent[0].deliveries[0], 200, DELIVERED, at(10)).await;
-    f.tried(&sent[1].deliveries[0], 404, EXHAUSTED, at(10)).await;
-    f.tried(&sent[2].deliveries[0], 503, EXHAUSTED, at(10)).await;
+    for (sent, status, next) in
+        [(&sent[0], 200, DELIVERED), (&sent[1], 404, EXHAUSTED), (&sent[2], 503, EXHAUSTED)]
+    {
+        f.attempted(&sent.message, &sent.deliveries[0], (Some(status), next), at(10)).await;
+    }
     f.resend(&sent[2].message, &endpoint, at(20)).await;
 
     let only = ReplayFilter::default;

@@ -222,6 +222,22 @@ impl Fixture<'_> {
         attempt
     }
 
+    /// An attempt of this message, answered with a status or not at all.
+    pub async fn attempted(
+        &self,
+        message: &Message,
+        delivery: &Delivery,
+        (status, next): (Option<u16>, Next),
+        started_at: Timestamp,
+    ) -> Attempt {
+        let mut settle = self.outcome(delivery, status, next, started_at);
+        settle.event_type = message.event_type.clone();
+        settle.wanted_at = message.wanted_at();
+        let attempt = settle.attempt.clone().expect("an outcome has an attempt");
+        assert_eq!(self.settle(settle).await, Settled::default());
+        attempt
+    }
+
     /// All work of an endpoint.
     pub async fn pending(&self, endpoint: &Endpoint) -> Vec<Delivery> {
         let page = self.store.due(lane(endpoint), until(Timestamp::MAX), Vec::new()).await;

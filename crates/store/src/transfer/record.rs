@@ -227,6 +227,8 @@ pub struct MovedRollup {
 /// Up to when rollups say all there is to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MovedMarks {
+    /// Messages and attempts of this time or later are all there, and were all counted.
+    pub since: Timestamp,
     /// Attempts are counted in all minutes before this one, and messages in all.
     pub counted: Timestamp,
     /// Quarters before this are complete.

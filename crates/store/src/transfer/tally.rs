@@ -194,9 +194,9 @@ fn write(f: &mut Fields, record: &Record) -> Result<()> {
             f.text("rollup");
             write_rollup(f, rollup);
         }
-        Record::Counted(MovedMarks { counted, quarters, days }) => {
+        Record::Counted(MovedMarks { since, counted, quarters, days }) => {
             f.text("counted");
-            for time in [counted, quarters, days] {
+            for time in [since, counted, quarters, days] {
                 f.time(*time);
             }
         }
