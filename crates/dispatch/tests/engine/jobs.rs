@@ -11,6 +11,7 @@ use domain::{
     shard::ShardSet,
     standing::Status,
     task::{ReplayFilter, Task, TaskKind, TaskStatus, Wish},
+    token::Actor,
 };
 use store::Tasks;
 use tokio::time::Instant;
@@ -44,7 +45,7 @@ async fn recover(world: &World, endpoint: &Endpoint) -> TaskId {
 async fn begin(world: &World, endpoint: &Endpoint, kind: TaskKind) -> TaskId {
     let id = TaskId::generate(world.now(), &*world.entropy);
     let task = Task::new(endpoint.org, id, kind, world.now());
-    world.memory().create_task(task.clone()).await.expect("the store answers");
+    world.memory().create_task(&Actor::System, task.clone()).await.expect("the store answers");
     world.publisher.handover().application_changed(endpoint.org, endpoint.app);
     task.id
 }
@@ -261,7 +262,8 @@ async fn a_task_that_is_paused_stands_still_until_it_is_resumed_or_cancelled() {
     world.receivers.always("one.test", Answer::ok().after(20 * MS));
     let id = recover(&world, &endpoint).await;
     let steer = async |wish| {
-        let steered = world.memory().steer_task(world.org, id, wish, world.now()).await;
+        let steered =
+            world.memory().steer_task(&Actor::System, world.org, id, wish, world.now()).await;
         world.publisher.handover().application_changed(endpoint.org, endpoint.app);
         steered.expect("the store answers").expect("it is there").status
     };

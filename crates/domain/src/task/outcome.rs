@@ -38,6 +38,22 @@ pub struct Subscriptions {
     pub has_catch_all_endpoint: bool,
 }
 
+impl Subscriptions {
+    /// Of an application without endpoints.
+    pub const fn none(app_id: ApplicationId) -> Self {
+        let explicitly_subscribed_event_types = BTreeSet::new();
+        Self { app_id, explicitly_subscribed_event_types, has_catch_all_endpoint: false }
+    }
+
+    /// Adds what one endpoint listens to; `None`: everything.
+    pub fn add(&mut self, event_types: Option<Vec<EventTypeName>>) {
+        match event_types {
+            Some(types) => self.explicitly_subscribed_event_types.extend(types),
+            None => self.has_catch_all_endpoint = true,
+        }
+    }
+}
+
 /// What a task has found out when it ends; as JSON it is what Svix's clients look for in its data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
@@ -65,7 +81,9 @@ mod tests {
         let stats = AppStats { message_destinations: 2, app_id, app_uid: None };
         let listens = Subscriptions {
             app_id,
-            explicitly_subscribed_event_types: ["b", "a"].map(|n| n.parse().expect("a name")).into(),
+            explicitly_subscribed_event_types: ["b", "a"]
+                .map(|n| n.parse().expect("a name"))
+                .into(),
             has_catch_all_endpoint: false,
         };
         for (outcome, want) in [

@@ -1,0 +1,171 @@
+//! What tasks find out about an organization: how much was sent for each application, and what their
+//! endpoints listen to. Both read in pieces that are small, whatever the organization is.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use domain::{
+    analytics::{Counts, Granularity},
+    clock::Timestamp,
+    id::{ApplicationId, OrganizationId},
+    name::{Ref, Uid},
+    page::{Cursor, MAX_PAGE, Order, PageRequest},
+    task::{AppStats, MOST_APPLICATIONS, MOST_RESULT_BYTES, Outcome, Subscriptions},
+};
+
+use crate::{
+    Result, Store, StoreError,
+    analytics::{Span, spans},
+    catalog::ApplicationFilter,
+};
+
+/// Units of time that are counted at a time: a store may have a rollup for each of them and each
+/// application.
+const UNITS: u32 = 8;
+/// Applications whose endpoints are looked at at a time.
+const APPLICATIONS: usize = 500;
+
+/// A stretch in pieces that can be read at once.
+fn split(Span { unit, from, until }: Span) -> impl Iterator<Item = Span> {
+    let step: Duration = unit.duration() * UNITS;
+    let begins = std::iter::successors(Some(from), move |from| Some(from.plus(step)));
+    begins.take_while(move |from| *from < until).map(move |from| Span {
+        unit,
+        from,
+        until: from.plus(step).min(until),
+    })
+}
+
+/// The plain counts of all applications of an organization that have any.
+pub async fn counts(
+    store: &dyn Store,
+    org: OrganizationId,
+    spans: &[Span],
+) -> Result<HashMap<ApplicationId, Counts>> {
+    let mut all: HashMap<ApplicationId, Counts> = HashMap::new();
+    for span in spans {
+        for (app, counts) in store.application_counts(org, *span).await? {
+            all.entry(app).or_default().merge(&counts);
+        }
+    }
+    Ok(all)
+}
+
+/// Applications with their uids: those that are named, or all of them, which are one more than the most if
+/// there are too many.
+async fn applications(
+    store: &dyn Store,
+    org: OrganizationId,
+    only: Option<&[ApplicationId]>,
+) -> Result<BTreeMap<ApplicationId, Option<Uid>>> {
+    let mut found = BTreeMap::new();
+    if let Some(only) = only {
+        for app in only {
+            let application = store.application(org, &Ref::Id(*app)).await?;
+            found.insert(*app, application.and_then(|application| application.uid));
+        }
+        return Ok(found);
+    }
+    let mut request = PageRequest { limit: MAX_PAGE, order: Order::Ascending, cursor: None };
+    while found.len() <= MOST_APPLICATIONS {
+        let page =
+            store.list_applications(org, ApplicationFilter::default(), request.clone()).await?;
+        request.cursor = page.items.last().map(|last| Cursor::After(last.id));
+        found.extend(page.items.into_iter().map(|application| (application.id, application.uid)));
+        if page.done {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// How many attempts were made for each application in `[since, until)`; or why that is not told.
+pub async fn app_stats(
+    store: &dyn Store,
+    org: OrganizationId,
+    only: Option<&[ApplicationId]>,
+    range: (Timestamp, Timestamp),
+    now: Timestamp,
+) -> Result<Outcome> {
+    let mut found = applications(store, org, only).await?;
+    let spans = spans(store, Granularity::Total, true, range, now).await?;
+    let spans: Vec<_> = spans.into_iter().flat_map(split).collect();
+    let counts = match counts(store, org, &spans).await {
+        Err(StoreError::TooLong) => return Ok(failure("Ask for a shorter range.")),
+        counts => counts?,
+    };
+    if only.is_none() {
+        // What was deleted, and sources, have no row of their own in the list; attempts were made for them
+        // all the same.
+        let others = counts.iter().filter(|(_, counts)| counts.attempts > 0);
+        for (app, _) in others {
+            found.entry(*app).or_default();
+        }
+    }
+    if found.len() > MOST_APPLICATIONS {
+        return Ok(failure(&format!(
+            "There are more than {MOST_APPLICATIONS} applications: name up to 1000 of them in `appIds`, \
+             or ask for a month with GET /api/v1/analytics/usage."
+        )));
+    }
+    let stats = found.into_iter().map(|(app_id, app_uid)| AppStats {
+        message_destinations: counts.get(&app_id).map_or(0, |counts| counts.attempts),
+        app_id,
+        app_uid,
+    });
+    Ok(Outcome::AppStats(stats.collect()))
+}
+
+/// What the endpoints of each application listen to; or why that is not told.
+pub async fn event_types(store: &dyn Store, org: OrganizationId) -> Result<Outcome> {
+    let mut all: Vec<Subscriptions> = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let after = all.last().map(|last| last.app_id);
+        let page = store.subscriptions(org, after, APPLICATIONS).await?;
+        let is_last = page.len() < APPLICATIONS;
+        bytes += page.iter().map(size).sum::<usize>();
+        all.extend(page);
+        if all.len() > MOST_APPLICATIONS || bytes > MOST_RESULT_BYTES {
+            return Ok(failure(&format!(
+                "There are more than {MOST_APPLICATIONS} applications, or the answer is longer than \
+                 {MOST_RESULT_BYTES} bytes: list the endpoints of an application with \
+                 GET /api/v1/app/{{app_id}}/endpoint."
+            )));
+        }
+        if is_last {
+            return Ok(Outcome::EventTypes(all));
+        }
+    }
+}
+
+/// Its bytes as JSON, about.
+fn size(of: &Subscriptions) -> usize {
+    128 + of.explicitly_subscribed_event_types.iter().map(|t| t.as_str().len() + 3).sum::<usize>()
+}
+
+fn failure(why: &str) -> Outcome {
+    Outcome::Failure(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::analytics::Unit;
+
+    use super::*;
+
+    #[test]
+    fn a_stretch_is_read_in_pieces_that_make_it_up() {
+        let at = |quarter: i64| Timestamp::from_secs(quarter * Unit::Quarter.secs());
+        for (from, until, want) in
+            [(0, 0, vec![]), (3, 4, vec![(3, 4)]), (0, 17, vec![(0, 8), (8, 16), (16, 17)])]
+        {
+            let span = Span { unit: Unit::Quarter, from: at(from), until: at(until) };
+            let pieces = split(span).map(|piece| (piece.from, piece.until));
+            let want = want.into_iter().map(|(from, until)| (at(from), at(until)));
+            assert_eq!(pieces.collect::<Vec<_>>(), want.collect::<Vec<_>>());
+        }
+    }
+}
