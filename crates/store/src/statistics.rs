@@ -53,25 +53,17 @@ pub async fn counts(
     Ok(all)
 }
 
-/// Applications with their uids: those that are named, or all of them, which are one more than the most if
-/// there are too many.
-async fn applications(
+/// Applications (or sources) with their uids, until there are more than the most.
+async fn list(
     store: &dyn Store,
     org: OrganizationId,
-    only: Option<&[ApplicationId]>,
+    sources: bool,
 ) -> Result<BTreeMap<ApplicationId, Option<Uid>>> {
+    let filter = ApplicationFilter { sources, ..ApplicationFilter::default() };
     let mut found = BTreeMap::new();
-    if let Some(only) = only {
-        for app in only {
-            let application = store.application(org, &Ref::Id(*app)).await?;
-            found.insert(*app, application.and_then(|application| application.uid));
-        }
-        return Ok(found);
-    }
     let mut request = PageRequest { limit: MAX_PAGE, order: Order::Ascending, cursor: None };
     while found.len() <= MOST_APPLICATIONS {
-        let page =
-            store.list_applications(org, ApplicationFilter::default(), request.clone()).await?;
+        let page = store.list_applications(org, filter, request.clone()).await?;
         request.cursor = page.items.last().map(|last| Cursor::After(last.id));
         found.extend(page.items.into_iter().map(|application| (application.id, application.uid)));
         if page.done {
@@ -81,7 +73,22 @@ async fn applications(
     Ok(found)
 }
 
-/// How many attempts were made for each application in `[since, until)`; or why that is not told.
+/// Those that are named, with their uids.
+async fn named(
+    store: &dyn Store,
+    org: OrganizationId,
+    apps: &[ApplicationId],
+) -> Result<BTreeMap<ApplicationId, Option<Uid>>> {
+    let mut found = BTreeMap::new();
+    for app in apps {
+        let application = store.application(org, &Ref::Id(*app)).await?;
+        found.insert(*app, application.and_then(|application| application.uid));
+    }
+    Ok(found)
+}
+
+/// How many attempts were made for each application in `[since, until)`, also for those that were deleted
+/// since; or why that is not told.
 pub async fn app_stats(
     store: &dyn Store,
     org: OrganizationId,
@@ -89,7 +96,10 @@ pub async fn app_stats(
     range: (Timestamp, Timestamp),
     now: Timestamp,
 ) -> Result<Outcome> {
-    let mut found = applications(store, org, only).await?;
+    let mut found = match only {
+        Some(apps) => named(store, org, apps).await?,
+        None => list(store, org, false).await?,
+    };
     let spans = spans(store, Granularity::Total, true, range, now).await?;
     let spans: Vec<_> = spans.into_iter().flat_map(split).collect();
     let counts = match counts(store, org, &spans).await {
@@ -97,11 +107,12 @@ pub async fn app_stats(
         counts => counts?,
     };
     if only.is_none() {
-        // What was deleted, and sources, have no row of their own in the list; attempts were made for them
-        // all the same.
-        let others = counts.iter().filter(|(_, counts)| counts.attempts > 0);
-        for (app, _) in others {
-            found.entry(*app).or_default();
+        // Attempts were made for deleted ones all the same.
+        let sources = list(store, org, true).await?;
+        for (app, counts) in &counts {
+            if counts.attempts > 0 && !sources.contains_key(app) {
+                found.entry(*app).or_default();
+            }
         }
     }
     if found.len() > MOST_APPLICATIONS {

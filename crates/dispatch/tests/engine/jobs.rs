@@ -46,7 +46,7 @@ async fn begin(world: &World, endpoint: &Endpoint, kind: TaskKind) -> TaskId {
     let id = TaskId::generate(world.now(), &*world.entropy);
     let task = Task::new(endpoint.org, id, kind, world.now());
     world.memory().create_task(&Actor::System, task.clone()).await.expect("the store answers");
-    world.publisher.handover().application_changed(endpoint.org, endpoint.app);
+    world.publisher.handover().tasks_changed();
     task.id
 }
 
@@ -264,7 +264,7 @@ async fn a_task_that_is_paused_stands_still_until_it_is_resumed_or_cancelled() {
     let steer = async |wish| {
         let steered =
             world.memory().steer_task(&Actor::System, world.org, id, wish, world.now()).await;
-        world.publisher.handover().application_changed(endpoint.org, endpoint.app);
+        world.publisher.handover().tasks_changed();
         steered.expect("the store answers").expect("it is there").status
     };
     let begun = async || task(&world, id).await.done > 0;
