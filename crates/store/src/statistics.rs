@@ -7,7 +7,7 @@ use std::{
 };
 
 use domain::{
-    analytics::{Counts, Granularity},
+    analytics::{Counts, Granularity, Unit},
     clock::Timestamp,
     id::{ApplicationId, OrganizationId},
     name::{Ref, Uid},
@@ -24,6 +24,8 @@ use crate::{
 /// Units of time that are counted at a time: a store may have a rollup for each of them and each
 /// application.
 const UNITS: u32 = 8;
+/// Quarters older than this may be gone: then days tell of them.
+const QUARTERS_KEPT: Duration = Duration::from_secs(59 * 86_400);
 /// Applications whose endpoints are looked at at a time.
 const APPLICATIONS: usize = 500;
 
@@ -36,6 +38,14 @@ fn split(Span { unit, from, until }: Span) -> impl Iterator<Item = Span> {
         from,
         until: from.plus(step).min(until),
     })
+}
+
+/// A range of which there are counts: what only days tell of is of whole ones.
+fn rounded((since, until): (Timestamp, Timestamp), now: Timestamp) -> (Timestamp, Timestamp) {
+    let kept_from = now.minus(QUARTERS_KEPT);
+    let since = if since < kept_from { Unit::Day.floor(since) } else { since };
+    let until = if until < kept_from { Unit::Day.ceil(until) } else { until };
+    (since, until)
 }
 
 /// The plain counts of all applications of an organization that have any.
@@ -100,7 +110,7 @@ pub async fn app_stats(
         Some(apps) => named(store, org, apps).await?,
         None => list(store, org, false).await?,
     };
-    let spans = spans(store, Granularity::Total, true, range, now).await?;
+    let spans = spans(store, Granularity::Total, true, rounded(range, now), now).await?;
     let spans: Vec<_> = spans.into_iter().flat_map(split).collect();
     let counts = match counts(store, org, &spans).await {
         Err(StoreError::TooLong) => return Ok(failure("Ask for a shorter range.")),
@@ -163,9 +173,29 @@ fn failure(why: &str) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use domain::analytics::Unit;
-
     use super::*;
+
+    #[test]
+    fn what_only_days_tell_of_is_rounded_to_days() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let now = at("2026-11-27T13:37:00Z");
+        for (since, until, want) in [
+            ("2026-11-01T10:01:00Z", "2026-11-02T10:02:00Z", None),
+            (
+                "2026-09-01T10:01:00Z",
+                "2026-09-01T10:02:00Z",
+                Some(("2026-09-01T00:00:00Z", "2026-09-02T00:00:00Z")),
+            ),
+            (
+                "2026-09-01T10:01:00Z",
+                "2026-11-02T10:02:00Z",
+                Some(("2026-09-01T00:00:00Z", "2026-11-02T10:02:00Z")),
+            ),
+        ] {
+            let want = want.unwrap_or((since, until));
+            assert_eq!(rounded((at(since), at(until)), now), (at(want.0), at(want.1)));
+        }
+    }
 
     #[test]
     fn a_stretch_is_read_in_pieces_that_make_it_up() {

@@ -222,7 +222,7 @@ pub async fn keep_what_they_found_out(store: &dyn Store) {
         assert_eq!(store.task(f.org, ended.id).await, Ok(Some(ended.clone())));
         let kinds = vec![ended.kind.name()];
         let filter = TaskFilter { kinds, ..TaskFilter::default() };
-        let listed = store.list_tasks(f.org, filter, newest(1)).await.expect("list_tasks").items;
-        assert_eq!(listed, [Task { result: None, ..ended }]);
+        let listed = store.list_tasks(f.org, filter, newest(9)).await.expect("list_tasks").items;
+        assert!(listed.contains(&Task { result: None, ..ended }), "{listed:?}");
     }
 }
