@@ -91,8 +91,8 @@ test("a rule is made, changed, tested, disabled and deleted by hand", { timeout:
 });
 
 test("an open alert is seen on every page, and its notice's link leads to it", { timeout: 90_000 }, async () => {
-  // Whether it is about a source is asked of the server.
-  const { page, fine, close } = await tab(browser, { refused: [/\/ingest\/api\/v1\/source\//] });
+  // Whether it is about a source is asked of the server; and there is no alert with a rule's id.
+  const { page, fine, close } = await tab(browser, { refused: [/\/ingest\/api\/v1\/source\//, /\/api\/v1\/alert\/alert_/] });
   const app = await api("POST", "/api/v1/app", { name: "Silent" });
   const made = await api("POST", "/api/v1/alert/rule", { name: "Too quiet", condition: { type: "nothing_received", appId: app.id, windowSecs: 1 } });
   const alert = await eventually(async () => (await api("GET", "/api/v1/alert?open=true")).data.find(({ ruleId }) => ruleId === made.id));
@@ -103,7 +103,7 @@ test("an open alert is seen on every page, and its notice's link leads to it", {
   await page.waitForURL(`**/console/alerts/${alert.id}`);
   await page.getByText(alert.text).waitFor();
   await page.getByRole("link", { name: app.id }).waitFor();
-  await openConsole(page, "/alerts/alert_none");
+  await openConsole(page, `/alerts/${made.id.replace("arule_", "alert_")}`);
   await page.getByText("Not here").waitFor();
   fine("an alert");
   await api("DELETE", `/api/v1/alert/rule/${made.id}`);

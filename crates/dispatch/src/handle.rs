@@ -28,6 +28,10 @@ impl Handover for EngineHandle {
         self.0.jobs.notify_one();
     }
 
+    fn tasks_changed(&self) {
+        self.0.jobs.notify_one();
+    }
+
     fn message_expunged(&self, _org: OrganizationId, app: ApplicationId, message: MessageId) {
         self.0.tell(|core, now| core.message_expunged(app, message, now));
     }

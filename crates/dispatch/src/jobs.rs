@@ -1,5 +1,5 @@
-//! Durable jobs: sending again (recover and the replays), and cancelling what a deleted endpoint or
-//! application leaves. Each step is idempotent and leaves a cursor, so a job goes on where it was after any
+//! Durable jobs: sending again (recover and the replays), cancelling what a deleted endpoint or
+//! application leaves, and statistics of an organization. Each step is idempotent and leaves a cursor, so a job goes on where it was after any
 //! interruption. One that is paused or cancelled in the middle of a step makes that step to its end.
 
 use std::{sync::Arc, time::Duration};
@@ -11,12 +11,12 @@ use domain::{
     name::Ref,
     routing,
     shard::{Shard, ShardSet},
-    task::{Task, TaskKind, TaskStatus},
+    task::{Outcome, Task, TaskKind, TaskStatus},
 };
 use store::{
     StoreError,
     deliveries::{LaneHead, LaneKey},
-    outage, replay,
+    outage, replay, statistics,
 };
 use tokio::time::sleep;
 
@@ -111,6 +111,16 @@ impl Engine {
                 task.done += self.cancel_all(task.org, app, endpoint).await?;
                 task.status = TaskStatus::Finished;
             }
+            TaskKind::AppStats { since, until, ref apps } => {
+                let (store, apps, now) = (&*self.parts.store, apps.as_deref(), self.wall());
+                let found =
+                    statistics::app_stats(store, task.org, apps, (since, until), now).await?;
+                found_out(&mut task, found);
+            }
+            TaskKind::EventTypes {} => {
+                let found = statistics::event_types(&*self.parts.store, task.org).await?;
+                found_out(&mut task, found);
+            }
         }
         task.updated_at = self.wall();
         self.parts.store.update_task(task).await?;
@@ -193,6 +203,15 @@ impl Engine {
             }
         }
     }
+}
+
+/// A task has found out what it was to find out, or that it cannot be told.
+fn found_out(task: &mut Task, found: Outcome) {
+    task.status = match found {
+        Outcome::Failure(_) => TaskStatus::Failed,
+        Outcome::AppStats(_) | Outcome::EventTypes(_) => TaskStatus::Finished,
+    };
+    task.result = Some(Arc::new(found));
 }
 
 /// The id of the delivery that a task makes of a message: the same each time, so that a step that is

@@ -1,5 +1,9 @@
 //! Durable jobs, shown as the API's background tasks.
 
+mod outcome;
+
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,6 +13,8 @@ use crate::{
     shard::Shard,
     standing::Status,
 };
+
+pub use outcome::{AppStats, MOST_APPLICATIONS, MOST_RESULT_BYTES, Outcome, Subscriptions};
 
 /// How far a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +129,19 @@ pub enum TaskKind {
         /// One endpoint; `None` is all of them.
         endpoint: Option<EndpointId>,
     },
+    /// Counts the attempts of `[since, until)` by application.
+    #[serde(rename = "application.stats")]
+    AppStats {
+        /// From when.
+        since: Timestamp,
+        /// Until when.
+        until: Timestamp,
+        /// Only of these; `None` is all of them.
+        apps: Option<Vec<ApplicationId>>,
+    },
+    /// Finds out what the endpoints of each application listen to.
+    #[serde(rename = "event-type.aggregate")]
+    EventTypes {},
 }
 
 impl TaskKind {
@@ -133,6 +152,8 @@ impl TaskKind {
             Self::Replay { .. } => "endpoint.replay",
             Self::BulkReplay { .. } => "endpoint.bulk-replay",
             Self::CancelDeliveries { .. } => "deliveries.cancel",
+            Self::AppStats { .. } => "application.stats",
+            Self::EventTypes {} => "event-type.aggregate",
         }
     }
 
@@ -143,8 +164,13 @@ impl TaskKind {
             Self::Recover { app, endpoint, .. }
             | Self::Replay { app, endpoint, .. }
             | Self::BulkReplay { app, endpoint, .. } => Some((*app, *endpoint)),
-            Self::CancelDeliveries { .. } => None,
+            Self::CancelDeliveries { .. } | Self::AppStats { .. } | Self::EventTypes {} => None,
         }
+    }
+
+    /// Whether it tells the organization something: then it is of no application.
+    pub const fn is_statistics(&self) -> bool {
+        matches!(self, Self::AppStats { .. } | Self::EventTypes {})
     }
 }
 
@@ -167,6 +193,8 @@ pub struct Task {
     pub scanned: u64,
     /// How many messages there were to send when it began; `None` if that were too many to count.
     pub total: Option<u64>,
+    /// What it has found out, as soon as it has.
+    pub result: Option<Arc<Outcome>>,
     /// When it last moved.
     pub updated_at: Timestamp,
 }
@@ -184,19 +212,23 @@ impl Task {
             done: 0,
             scanned: 0,
             total: None,
+            result: None,
             updated_at: now,
         }
     }
 
-    /// The shard whose owner runs it: that of its endpoint, because the lane is there.
+    /// The shard whose owner runs it: that of its endpoint, because the lane is there; one of the
+    /// organization if it has none.
     pub fn shard(&self) -> Shard {
+        let none = EndpointId::from_raw([0; 20]);
         let (app, endpoint) = match self.kind {
             TaskKind::Recover { app, endpoint, .. }
             | TaskKind::Replay { app, endpoint, .. }
             | TaskKind::BulkReplay { app, endpoint, .. }
             | TaskKind::CancelDeliveries { app, endpoint: Some(endpoint) } => (app, endpoint),
-            TaskKind::CancelDeliveries { app, endpoint: None } => {
-                (app, EndpointId::from_raw([0; 20]))
+            TaskKind::CancelDeliveries { app, endpoint: None } => (app, none),
+            TaskKind::AppStats { .. } | TaskKind::EventTypes {} => {
+                (ApplicationId::from_raw([0; 20]), none)
             }
         };
         Shard::of(&self.org, &app, &endpoint)
@@ -290,6 +322,8 @@ mod tests {
         for kind in [
             TaskKind::Replay { app, endpoint, since: NOW, until: NOW },
             TaskKind::BulkReplay { app, endpoint, since: NOW, until: NOW, only },
+            TaskKind::AppStats { since: NOW, until: NOW, apps: Some(vec![app]) },
+            TaskKind::EventTypes {},
         ] {
             let text = serde_json::to_string(&kind).expect("JSON");
             assert!(text.contains(&format!("\"task\":\"{}\"", kind.name())), "{text}");

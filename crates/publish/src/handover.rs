@@ -26,8 +26,11 @@ pub trait Handover: Send + Sync {
     /// An endpoint was changed, enabled, disabled or deleted: look at it again.
     fn endpoint_changed(&self, org: OrganizationId, app: ApplicationId, endpoint: EndpointId);
 
-    /// An application was changed or deleted, or there is a new task to run.
+    /// An application was changed or deleted.
     fn application_changed(&self, org: OrganizationId, app: ApplicationId);
+
+    /// There is a task to run that there was not.
+    fn tasks_changed(&self);
 
     /// A message's content was taken away: it is not sent any more.
     fn message_expunged(&self, org: OrganizationId, app: ApplicationId, message: MessageId);

@@ -341,6 +341,15 @@ impl Alerts for EmbeddedStore {
             .await
     }
 
+    async fn alert(&self, org: OrganizationId, alert: AlertId) -> store::Result<Option<Alert>> {
+        self.readers
+            .read(move |conn| {
+                let sql = "/* alert */ SELECT doc FROM alert WHERE org = ?1 AND id = ?2";
+                Ok(alerts(conn, sql, [org.raw(), alert.raw()])?.pop())
+            })
+            .await
+    }
+
     async fn oldest_due(&self, org: OrganizationId) -> store::Result<Option<OldestDue>> {
         self.readers.read(move |conn| oldest_due(conn, org)).await
     }

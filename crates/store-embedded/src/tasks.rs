@@ -1,5 +1,7 @@
 //! Durable jobs.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use domain::{
     clock::Timestamp,
@@ -7,13 +9,23 @@ use domain::{
     page::{Page, PageRequest},
     shard::ShardSet,
     task::{Task, TaskKind, Wish},
+    token::Actor,
 };
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
-use store::{Tasks, paging::Window, tasks::TaskFilter};
+use store::{
+    Tasks,
+    audit::{of_task, steering},
+    paging::Window,
+    tasks::TaskFilter,
+};
 
-use crate::{EmbeddedStore, error::Result, rows, tx::Tx, writer::Label};
+use crate::{EmbeddedStore, catalog, error::Result, rows, tx::Tx, writer::Label};
 
-pub(crate) const COLUMNS: &str = "org, id, data, status, cursor, done, updated_at, scanned, total";
+pub(crate) const COLUMNS: &str =
+    "org, id, data, status, cursor, done, updated_at, scanned, total, result";
+/// Of a list: results may be large.
+const WITHOUT_RESULT: &str =
+    "org, id, data, status, cursor, done, updated_at, scanned, total, NULL";
 
 pub(crate) fn task(row: &Row<'_>) -> Result<Task> {
     Ok(Task {
@@ -25,13 +37,20 @@ pub(crate) fn task(row: &Row<'_>) -> Result<Task> {
         done: row.get::<_, i64>(5)?.cast_unsigned(),
         scanned: row.get::<_, i64>(7)?.cast_unsigned(),
         total: row.get::<_, Option<i64>>(8)?.map(i64::cast_unsigned),
+        result: rows::opt_json(row, 9)?.map(Arc::new),
         updated_at: rows::time(row, 6)?,
     })
 }
 
-fn list(conn: &Connection, from: &str, filter: &str, params: &[&dyn ToSql]) -> Result<Vec<Task>> {
+fn list(
+    conn: &Connection,
+    columns: &str,
+    from: &str,
+    filter: &str,
+    params: &[&dyn ToSql],
+) -> Result<Vec<Task>> {
     let mut statement =
-        conn.prepare_cached(&format!("/* tasks */ SELECT {COLUMNS} FROM {from} WHERE {filter}"))?;
+        conn.prepare_cached(&format!("/* tasks */ SELECT {columns} FROM {from} WHERE {filter}"))?;
     let mut rows = statement.query(params)?;
     let mut tasks = Vec::new();
     while let Some(row) = rows.next()? {
@@ -44,8 +63,8 @@ pub(crate) fn write(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
     tx.conn
         .prepare_cached(
             "/* task */ REPLACE INTO task (id, org, kind, endpoint, data, status, cursor, done,
-             updated_at, scanned, total)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             updated_at, scanned, total, result)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             task.id.raw(),
@@ -59,12 +78,13 @@ pub(crate) fn write(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
             task.updated_at.as_micros(),
             task.scanned.cast_signed(),
             task.total.map(u64::cast_signed),
+            rows::opt_to_json(task.result.as_deref()),
         ])?;
     Ok(())
 }
 
 fn find(conn: &Connection, org: OrganizationId, task: TaskId) -> Result<Option<Task>> {
-    Ok(list(conn, "task", "org = ?1 AND id = ?2", &[org.raw(), task.raw()])?.pop())
+    Ok(list(conn, COLUMNS, "task", "org = ?1 AND id = ?2", &[org.raw(), task.raw()])?.pop())
 }
 
 /// The open task that sends to the same endpoint already.
@@ -75,6 +95,11 @@ fn rival(tx: &Tx<'_>, task: &Task) -> Result<Option<TaskId>> {
     let params = params![endpoint.raw(), task.org.raw(), task.id.raw()];
     let found = tx.conn.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?;
     Ok(found.map(TaskId::from_raw))
+}
+
+fn audit(tx: &mut Tx<'_>, actor: &Actor, action: &str, task: &Task) -> Result<()> {
+    let org_no = tx.org_no(task.org)?;
+    catalog::audit(tx, org_no, actor, action, &task.id, &of_task(task))
 }
 
 /// Adds a task in the transaction of what makes it necessary.
@@ -90,12 +115,14 @@ pub(crate) fn start(
 
 #[async_trait]
 impl Tasks for EmbeddedStore {
-    async fn create_task(&self, task: Task) -> store::Result<Option<TaskId>> {
+    async fn create_task(&self, actor: &Actor, task: Task) -> store::Result<Option<TaskId>> {
+        let actor = actor.clone();
         self.writer
             .write(Label::other("task"), move |tx| {
                 let rival = rival(tx, &task)?;
                 if rival.is_none() {
                     write(tx, &task)?;
+                    audit(tx, &actor, "background_task.create", &task)?;
                 }
                 Ok(rival)
             })
@@ -109,7 +136,8 @@ impl Tasks for EmbeddedStore {
                 let turns = r#"(SELECT *, row_number() OVER
                     (PARTITION BY org ORDER BY updated_at, id) AS turn
                     FROM task WHERE status = '"running"')"#;
-                let mut tasks = list(conn, turns, "1 ORDER BY turn, updated_at, id", &[])?;
+                let mut tasks =
+                    list(conn, WITHOUT_RESULT, turns, "1 ORDER BY turn, updated_at, id", &[])?;
                 tasks.retain(|task| shards.contains(task.shard()));
                 tasks.truncate(limit);
                 Ok(tasks)
@@ -128,16 +156,21 @@ impl Tasks for EmbeddedStore {
 
     async fn steer_task(
         &self,
+        actor: &Actor,
         org: OrganizationId,
         task: TaskId,
         wish: Wish,
         now: Timestamp,
     ) -> store::Result<Option<Task>> {
+        let actor = actor.clone();
         self.writer
             .write(Label::other("task"), move |tx| {
                 let Some(stored) = find(tx.conn, org, task)? else { return Ok(None) };
-                let steered = stored.steered(wish, now);
-                write(tx, &steered)?;
+                let steered = stored.clone().steered(wish, now);
+                if steered != stored {
+                    write(tx, &steered)?;
+                    audit(tx, &actor, steering(wish), &steered)?;
+                }
                 Ok(Some(steered))
             })
             .await
@@ -170,7 +203,7 @@ impl Tasks for EmbeddedStore {
                 let limit = window.wanted() as i64;
                 let params: &[&dyn ToSql] =
                     &[org.raw(), &window.above, &window.below, &statuses, &kinds, &limit];
-                Ok(window.page(list(conn, "task", &wanted, params)?))
+                Ok(window.page(list(conn, WITHOUT_RESULT, "task", &wanted, params)?))
             })
             .await
     }

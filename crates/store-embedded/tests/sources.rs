@@ -151,6 +151,7 @@ async fn files_of_the_release_before_are_brought_forward() {
              ALTER TABLE application DROP COLUMN source;
              ALTER TABLE endpoint DROP COLUMN transformation;
              ALTER TABLE task DROP COLUMN scanned; ALTER TABLE task DROP COLUMN total;
+             ALTER TABLE task DROP COLUMN result;
              DROP INDEX token_org; ALTER TABLE token DROP COLUMN name;
              ALTER TABLE token DROP COLUMN access; ALTER TABLE token DROP COLUMN hash;
              ALTER TABLE token DROP COLUMN last_used_at;

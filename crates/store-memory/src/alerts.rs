@@ -135,6 +135,10 @@ impl Alerts for MemoryStore {
         })
     }
 
+    async fn alert(&self, org: OrganizationId, alert: AlertId) -> Result<Option<Alert>> {
+        self.act(|state| state.alerts.get(&(org, alert)).cloned())
+    }
+
     async fn oldest_due(&self, org: OrganizationId) -> Result<Option<OldestDue>> {
         self.act(|state| state.oldest_due(org))
     }

@@ -10,7 +10,7 @@ use domain::{
     name::{EventTypeName, Ref, Uid},
     organization::Organization,
     page::{Page, PageRequest},
-    task::{Task, TaskKind},
+    task::{Subscriptions, Task, TaskKind},
     token::Actor,
 };
 use serde_json::json;
@@ -410,6 +410,29 @@ impl Catalog for MemoryStore {
         self.act(|state| {
             let rows = endpoints.iter().filter_map(|id| state.endpoints.get(&(org, app, *id)));
             rows.map(|row| row.endpoint.clone()).collect()
+        })
+    }
+
+    async fn subscriptions(
+        &self,
+        org: OrganizationId,
+        after: Option<ApplicationId>,
+        limit: usize,
+    ) -> Result<Vec<Subscriptions>> {
+        self.act(|state| {
+            let apps = state.applications.iter().filter(|((owner, app), row)| {
+                *owner == org
+                    && after.is_none_or(|after| *app > after)
+                    && row.application.source.is_none()
+            });
+            let of = |app: ApplicationId| {
+                let rows = state.endpoints.values().filter(|row| !row.deleted);
+                let rows = rows.filter(|row| (row.endpoint.org, row.endpoint.app) == (org, app));
+                let mut of = Subscriptions::none(app);
+                rows.for_each(|row| of.add(row.endpoint.event_types.clone()));
+                of
+            };
+            apps.take(limit).map(|((_, app), _)| of(*app)).collect()
         })
     }
 

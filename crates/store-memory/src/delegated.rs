@@ -17,7 +17,7 @@ use domain::{
     organization::Organization,
     page::{Page, PageRequest},
     shard::{Shard, ShardSet},
-    task::{Task, Wish},
+    task::{Subscriptions, Task, Wish},
     token::{Actor, Revocation, Token},
 };
 use store::{
@@ -88,6 +88,8 @@ delegate!(Catalog {
         -> Page<Endpoint>;
     endpoint(org: OrganizationId, app: ApplicationId, endpoint: &Ref<EndpointId>) -> Option<Endpoint>;
     endpoints_ever(org: OrganizationId, app: ApplicationId, endpoints: &[EndpointId]) -> Vec<Endpoint>;
+    subscriptions(org: OrganizationId, after: Option<ApplicationId>, limit: usize)
+        -> Vec<Subscriptions>;
     create_event_type(actor: &Actor, event_type: EventType)
         -> Result<(), Refused<EventTypeName>>, tells of_organization(event_type.org);
     update_event_type(actor: &Actor, event_type: EventType, expected: Timestamp)
@@ -212,14 +214,16 @@ delegate!(Alerts {
     put_alert(alert: Alert) -> bool;
     live_alerts(after: Option<(OrganizationId, AlertId)>, limit: usize) -> Vec<Alert>;
     alerts(org: OrganizationId, open: bool, page: PageRequest<AlertId>) -> Page<Alert>;
+    alert(org: OrganizationId, alert: AlertId) -> Option<Alert>;
     oldest_due(org: OrganizationId) -> Option<OldestDue>;
 });
 
 delegate!(Tasks {
-    create_task(task: Task) -> Option<TaskId>;
+    create_task(actor: &Actor, task: Task) -> Option<TaskId>;
     running_tasks(shards: &ShardSet, limit: usize) -> Vec<Task>;
     update_task(step: Task) -> ();
-    steer_task(org: OrganizationId, task: TaskId, wish: Wish, now: Timestamp) -> Option<Task>;
+    steer_task(actor: &Actor, org: OrganizationId, task: TaskId, wish: Wish, now: Timestamp)
+        -> Option<Task>;
     task(org: OrganizationId, task: TaskId) -> Option<Task>;
     list_tasks(org: OrganizationId, filter: TaskFilter, page: PageRequest<TaskId>)
         -> Page<Task>;

@@ -9,10 +9,15 @@ use domain::{
     page::{Page, PageRequest},
     shard::ShardSet,
     task::{Task, TaskStatus, Wish},
+    token::Actor,
 };
-use store::{Result, Tasks, tasks::TaskFilter};
+use store::{
+    Result, Tasks,
+    audit::{of_task, steering},
+    tasks::TaskFilter,
+};
 
-use crate::{MemoryStore, page::page, state::State};
+use crate::{MemoryStore, audit::Deed, page::page, state::State};
 
 impl State {
     /// The open task that sends to the same endpoint already.
@@ -26,10 +31,13 @@ impl State {
 
 #[async_trait]
 impl Tasks for MemoryStore {
-    async fn create_task(&self, task: Task) -> Result<Option<TaskId>> {
+    async fn create_task(&self, actor: &Actor, task: Task) -> Result<Option<TaskId>> {
+        let now = self.clock.now();
         self.act(|state| {
             let rival = state.rival(&task);
             if rival.is_none() {
+                let action = "background_task.create";
+                state.audit(Deed::new(task.org, actor, action, task.id, of_task(&task)), now);
                 state.tasks.insert((task.org, task.id), task);
             }
             rival
@@ -66,15 +74,21 @@ impl Tasks for MemoryStore {
 
     async fn steer_task(
         &self,
+        actor: &Actor,
         org: OrganizationId,
         task: TaskId,
         wish: Wish,
         now: Timestamp,
     ) -> Result<Option<Task>> {
         self.act(|state| {
-            let stored = state.tasks.get_mut(&(org, task))?;
-            *stored = stored.clone().steered(wish, now);
-            Some(stored.clone())
+            let stored = state.tasks.get(&(org, task))?.clone();
+            let steered = stored.clone().steered(wish, now);
+            if steered != stored {
+                let deed = Deed::new(org, actor, steering(wish), task, of_task(&steered));
+                state.audit(deed, self.clock.now());
+                state.tasks.insert((org, task), steered.clone());
+            }
+            Some(steered)
         })
     }
 
@@ -94,7 +108,8 @@ impl Tasks for MemoryStore {
                     && (filter.statuses.is_empty() || filter.statuses.contains(&task.status))
                     && (filter.kinds.is_empty() || filter.kinds.contains(&task.kind.name()))
             });
-            page(&request, wanted.map(|task| (task.id, task))).map(Task::clone)
+            page(&request, wanted.map(|task| (task.id, task)))
+                .map(|task| Task { result: None, ..task.clone() })
         })
     }
 }

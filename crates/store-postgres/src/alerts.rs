@@ -294,6 +294,13 @@ impl Alerts for PostgresStore {
         Ok(window.page(alerts?))
     }
 
+    async fn alert(&self, org: OrganizationId, alert: AlertId) -> store::Result<Option<Alert>> {
+        let sql = "/* alert */ SELECT doc FROM alert WHERE org = $1 AND id = $2";
+        let conn = self.shared.read().await?;
+        let found = conn.query_opt(sql, &[&org.raw().as_slice(), &alert.raw().as_slice()]).await?;
+        Ok(found.map(|row| rows::json(&row, 0)).transpose()?)
+    }
+
     async fn oldest_due(&self, org: OrganizationId) -> store::Result<Option<OldestDue>> {
         let conn = self.shared.read().await?;
         let found = conn.query_opt(OLDEST, &[&org.raw().as_slice(), &MOST_LANES]).await?;

@@ -9,19 +9,30 @@ use domain::{
     page::{Page, PageRequest},
     shard::ShardSet,
     task::{Task, TaskKind, Wish},
+    token::Actor,
 };
-use store::{Tasks, paging::Window, tasks::TaskFilter};
+use store::{
+    Tasks,
+    audit::{of_task, steering},
+    paging::Window,
+    tasks::TaskFilter,
+};
 use tokio_postgres::Row;
 
 use crate::{
     PostgresStore,
+    catalog::audit,
     conn::{Conn, Params, Tx},
     error::{Error, Result},
     options::Ports,
     rows,
 };
 
-pub(crate) const COLUMNS: &str = "org, id, data, status, cursor, done, updated_at, scanned, total";
+pub(crate) const COLUMNS: &str =
+    "org, id, data, status, cursor, done, updated_at, scanned, total, result";
+/// Of a list: results may be large.
+const WITHOUT_RESULT: &str =
+    "org, id, data, status, cursor, done, updated_at, scanned, total, NULL::text";
 
 pub(crate) fn task(row: &Row) -> Result<Task> {
     Ok(Task {
@@ -35,12 +46,19 @@ pub(crate) fn task(row: &Row) -> Result<Task> {
         done: rows::narrow(rows::get::<i64>(row, 5)?)?,
         scanned: rows::narrow(rows::get::<i64>(row, 7)?)?,
         total: rows::get::<Option<i64>>(row, 8)?.map(rows::narrow).transpose()?,
+        result: rows::opt_json(row, 9)?.map(Arc::new),
         updated_at: rows::time(row, 6)?,
     })
 }
 
-async fn list(conn: &Conn, from: &str, filter: &str, params: Params<'_>) -> Result<Vec<Task>> {
-    let sql = format!("/* tasks */ SELECT {COLUMNS} FROM {from} WHERE {filter}");
+async fn list(
+    conn: &Conn,
+    columns: &str,
+    from: &str,
+    filter: &str,
+    params: Params<'_>,
+) -> Result<Vec<Task>> {
+    let sql = format!("/* tasks */ SELECT {columns} FROM {from} WHERE {filter}");
     conn.query(&sql, params).await?.iter().map(task).collect()
 }
 
@@ -49,7 +67,8 @@ async fn list(conn: &Conn, from: &str, filter: &str, params: Params<'_>) -> Resu
 pub(crate) async fn add(tx: &Tx, task: &Task) -> Result<bool> {
     let sql =
         "/* task */ INSERT INTO task (org, id, shard, kind, endpoint, data, status, cursor, done,
-         updated_at, scanned, total) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+         updated_at, scanned, total, result)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
          ON CONFLICT DO NOTHING";
     let target = task.kind.target();
     let written = tx
@@ -68,6 +87,7 @@ pub(crate) async fn add(tx: &Tx, task: &Task) -> Result<bool> {
                 &task.updated_at.as_micros(),
                 &task.scanned.cast_signed(),
                 &task.total.map(u64::cast_signed),
+                &task.result.as_deref().map(rows::to_json),
             ],
         )
         .await?;
@@ -88,7 +108,7 @@ async fn change(
     let Some(row) = tx.query_opt(&sql, &[&org, &id]).await? else { return Ok(None) };
     let task = becomes(task(&row)?);
     let sql = "/* task */ UPDATE task SET status = $3, cursor = $4, done = $5, updated_at = $6,
-         scanned = $7 WHERE org = $1 AND id = $2";
+         scanned = $7, result = $8 WHERE org = $1 AND id = $2";
     tx.execute(
         sql,
         &[
@@ -99,6 +119,7 @@ async fn change(
             &task.done.cast_signed(),
             &task.updated_at.as_micros(),
             &task.scanned.cast_signed(),
+            &task.result.as_deref().map(rows::to_json),
         ],
     )
     .await?;
@@ -116,13 +137,15 @@ async fn rival(tx: &Tx, task: &Task) -> Result<Option<TaskId>> {
 }
 
 /// Adds a task, unless an open one sends to the same endpoint: the error.
-async fn create(tx: &Tx, task: &Task) -> Result<Result<(), TaskId>> {
+async fn create(tx: &Tx, ports: &Ports, actor: &Actor, task: &Task) -> Result<Result<(), TaskId>> {
     // One may come, or end, between the statements.
     loop {
         if let Some(rival) = rival(tx, task).await? {
             return Ok(Err(rival));
         }
         if add(tx, task).await? {
+            let action = "background_task.create";
+            audit(tx, ports, task.org, actor, action, &task.id, &of_task(task)).await?;
             break;
         }
         let (org, id) = (task.org.raw().as_slice(), task.id.raw().as_slice());
@@ -149,9 +172,9 @@ pub(crate) async fn start(
 
 #[async_trait]
 impl Tasks for PostgresStore {
-    async fn create_task(&self, task: Task) -> store::Result<Option<TaskId>> {
-        let task = &task;
-        let create = |tx: Arc<Tx>| async move { create(&tx, task).await };
+    async fn create_task(&self, actor: &Actor, task: Task) -> store::Result<Option<TaskId>> {
+        let (ports, task) = (&self.shared.ports, &task);
+        let create = |tx: Arc<Tx>| async move { create(&tx, ports, actor, task).await };
         Ok(self.shared.change(create).await?.err())
     }
 
@@ -162,7 +185,7 @@ impl Tasks for PostgresStore {
             FROM task WHERE shard = ANY($1) AND status = '"running"') AS t"#;
         let order = "true ORDER BY turn, updated_at, id LIMIT $2";
         let conn = self.shared.read().await?;
-        Ok(list(&conn, turns, order, &[&shards, &(limit as i64)]).await?)
+        Ok(list(&conn, WITHOUT_RESULT, turns, order, &[&shards, &(limit as i64)]).await?)
     }
 
     async fn update_task(&self, step: Task) -> store::Result<()> {
@@ -177,13 +200,25 @@ impl Tasks for PostgresStore {
 
     async fn steer_task(
         &self,
+        actor: &Actor,
         org: OrganizationId,
         task: TaskId,
         wish: Wish,
         now: Timestamp,
     ) -> store::Result<Option<Task>> {
+        let ports = &self.shared.ports;
         let steer = |tx: Arc<Tx>| async move {
-            let steered = change(&tx, org, task, |stored| stored.steered(wish, now)).await?;
+            let mut is_new = false;
+            let steered = change(&tx, org, task, |stored| {
+                let steered = stored.clone().steered(wish, now);
+                is_new = steered != stored;
+                steered
+            })
+            .await?;
+            if let Some(task) = steered.as_ref().filter(|_| is_new) {
+                let action = steering(wish);
+                audit(&tx, ports, org, actor, action, &task.id, &of_task(task)).await?;
+            }
             Ok(Ok::<_, Infallible>(steered))
         };
         let Ok(steered) = self.shared.change(steer).await?;
@@ -193,7 +228,7 @@ impl Tasks for PostgresStore {
     async fn task(&self, org: OrganizationId, task: TaskId) -> store::Result<Option<Task>> {
         let conn = self.shared.read().await?;
         let (org, id) = (org.raw().as_slice(), task.raw().as_slice());
-        Ok(list(&conn, "task", "org = $1 AND id = $2", &[&org, &id]).await?.pop())
+        Ok(list(&conn, COLUMNS, "task", "org = $1 AND id = $2", &[&org, &id]).await?.pop())
     }
 
     async fn list_tasks(
@@ -214,6 +249,6 @@ impl Tasks for PostgresStore {
         let params: Params<'_> =
             &[&org, &window.above, &window.below, &statuses, &filter.kinds, &limit];
         let conn = self.shared.read().await?;
-        Ok(window.page(list(&conn, "task", &wanted, params).await?))
+        Ok(window.page(list(&conn, WITHOUT_RESULT, "task", &wanted, params).await?))
     }
 }

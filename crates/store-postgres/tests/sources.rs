@@ -142,7 +142,7 @@ async fn nodes_of_the_release_before_go_on() {
     database.sql(
         "DROP TABLE alert_rule; DROP TABLE alert; DROP TABLE rejected; ALTER TABLE application DROP COLUMN source;
          ALTER TABLE endpoint DROP COLUMN transformation; DROP INDEX task_open;
-         ALTER TABLE task DROP COLUMN scanned, DROP COLUMN total; ALTER TABLE token DROP COLUMN name,
+         ALTER TABLE task DROP COLUMN scanned, DROP COLUMN total, DROP COLUMN result; ALTER TABLE token DROP COLUMN name,
          DROP COLUMN access, DROP COLUMN hash, DROP COLUMN last_used_at;
          DROP TABLE traffic, rollup, rollup_app, rollup_type, counted, rolled_up;
          DROP INDEX endpoint_failing; UPDATE hookwright_version SET version = 1",

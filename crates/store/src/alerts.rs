@@ -83,6 +83,9 @@ pub trait Alerts: Send + Sync {
         page: PageRequest<AlertId>,
     ) -> Result<Page<Alert>>;
 
+    /// An alert of an organization.
+    async fn alert(&self, org: OrganizationId, alert: AlertId) -> Result<Option<Alert>>;
+
     /// The work of an organization that is due longest, of endpoints that are not disabled. A store may
     /// look at a bounded number of endpoints with work.
     async fn oldest_due(&self, org: OrganizationId) -> Result<Option<OldestDue>>;

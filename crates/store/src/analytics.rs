@@ -6,16 +6,21 @@
 //! settle, and written every few seconds. What a crash takes away is counted anew from the attempts, so
 //! that the sum is always what a recount of them gives.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use domain::{
-    analytics::{Counts, Rollup, Unaccepted, Unit},
+    analytics::{Available, Counts, Granularity, Rollup, Unaccepted, Unit, pieces},
     clock::Timestamp,
     id::{ApplicationId, EndpointId, OrganizationId},
     name::EventTypeName,
     shard::Shard,
 };
 
-use crate::{Result, deliveries::Epoch, history::Tenant};
+use crate::{Result, Store, deliveries::Epoch, history::Tenant};
+
+/// Minutes older than this may be gone: then quarters tell of them.
+const MINUTES_KEPT: Duration = Duration::from_secs(47 * 3_600);
 
 /// Which rollups: see [`Analytics::rollups`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +184,24 @@ pub trait Analytics: Send + Sync {
 
     /// Applications of an organization with work that remains, those with most of it first.
     async fn pending_work(&self, org: OrganizationId, limit: usize) -> Result<Vec<PendingWork>>;
+}
+
+/// The pieces of time that a stretch is made of, as [`pieces`] says, from what there is `now`.
+pub async fn spans(
+    store: &dyn Store,
+    granularity: Granularity,
+    utc_days: bool,
+    range: (Timestamp, Timestamp),
+    now: Timestamp,
+) -> Result<Vec<Span>> {
+    let rolled_up = store.rolled_up().await?;
+    let available = Available {
+        minutes_from: Unit::Quarter.ceil(now.minus(MINUTES_KEPT)),
+        quarters_until: rolled_up.quarters,
+        days_until: rolled_up.days,
+    };
+    let pieces = pieces(granularity, utc_days, range, available);
+    Ok(pieces.into_iter().map(|(unit, from, until)| Span { unit, from, until }).collect())
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Who changed what. Each write of the catalogue and of tokens leaves a row, in the same transaction.
+//! Who changed what. Each write of the catalogue, of tokens, of alert rules and of what tasks are to do leaves
+//! a row, in the same transaction.
 
 use async_trait::async_trait;
 use domain::{
@@ -9,6 +10,7 @@ use domain::{
     id::{AuditId, OrganizationId, TokenId},
     organization::Organization,
     page::{Page, PageRequest},
+    task::{Task, Wish},
     token::{Actor, Revocation, Revoked, Token},
 };
 use serde_json::{Value, json};
@@ -105,6 +107,25 @@ pub fn of_token(token: &Token) -> Value {
         "sessionId": token.session_id,
         "expiresAt": token.expires_at.to_string(),
     })
+}
+
+/// What the log says of a task.
+pub fn of_task(task: &Task) -> Value {
+    let target = task.kind.target();
+    json!({
+        "task": task.kind.name(),
+        "appId": target.map(|(app, _)| app),
+        "endpointId": target.map(|(_, endpoint)| endpoint),
+    })
+}
+
+/// How the log calls what was done to a task.
+pub const fn steering(wish: Wish) -> &'static str {
+    match wish {
+        Wish::Pause => "background_task.pause",
+        Wish::Resume => "background_task.resume",
+        Wish::Cancel => "background_task.cancel",
+    }
 }
 
 /// What a revocation is of, and what the log says of it. `token` is the one that is meant, where one is

@@ -9,6 +9,7 @@ use domain::{
     name::{EventTypeName, Ref, Uid},
     organization::Organization,
     page::{Page, PageRequest},
+    task::Subscriptions,
     token::Actor,
 };
 
@@ -192,6 +193,15 @@ pub trait Catalog: Send + Sync {
         app: ApplicationId,
         endpoints: &[EndpointId],
     ) -> Result<Vec<Endpoint>>;
+
+    /// What the endpoints of each application listen to, by application: at most `limit` of those behind
+    /// `after` that are neither deleted nor sources.
+    async fn subscriptions(
+        &self,
+        org: OrganizationId,
+        after: Option<ApplicationId>,
+        limit: usize,
+    ) -> Result<Vec<Subscriptions>>;
 
     /// Adds an event type; replaces an archived one of that name. `Taken` by a live one.
     async fn create_event_type(

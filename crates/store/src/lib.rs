@@ -22,6 +22,7 @@ pub mod rejected;
 pub mod replay;
 pub mod rollup_codec;
 pub mod sealed;
+pub mod statistics;
 #[cfg(feature = "suite")]
 pub mod suite;
 pub mod tasks;

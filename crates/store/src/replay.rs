@@ -89,7 +89,9 @@ pub async fn page(
             }
             Found { messages, scanned, next }
         }
-        TaskKind::CancelDeliveries { .. } => Found::default(),
+        TaskKind::CancelDeliveries { .. } | TaskKind::AppStats { .. } | TaskKind::EventTypes {} => {
+            Found::default()
+        }
     };
     found.messages.retain(|message| message.expires_at > now);
     Ok(found)

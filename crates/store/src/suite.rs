@@ -124,6 +124,7 @@ macro_rules! __suite_list {
                 leave_a_task_when_deleted,
                 are_listed_in_pages_both_ways,
                 of_two_tenants_never_meet,
+                are_summed_up_by_application,
             ;
             organizations:
                 have_settings,
@@ -210,6 +211,7 @@ macro_rules! __suite_list {
                 take_turns,
                 recover_an_endpoint_once,
                 are_listed,
+                keep_what_they_found_out,
             ;
             tokens:
                 are_refused_until_forgotten,

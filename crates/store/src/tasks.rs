@@ -7,6 +7,7 @@ use domain::{
     page::{Page, PageRequest},
     shard::ShardSet,
     task::{Task, TaskStatus, Wish},
+    token::Actor,
 };
 
 use crate::Result;
@@ -20,19 +21,20 @@ pub struct TaskFilter {
     pub kinds: Vec<&'static str>,
 }
 
-/// Background tasks.
+/// Background tasks. What a caller begins, pauses, resumes or cancels leaves an audit row in the same
+/// transaction.
 #[async_trait]
 pub trait Tasks: Send + Sync {
     /// Adds a task. One that sends to an endpoint to which an open task sends already
     /// ([`TaskKind::target`](domain::task::TaskKind::target)) is not added: then the answer is that
     /// task.
-    async fn create_task(&self, task: Task) -> Result<Option<TaskId>>;
+    async fn create_task(&self, actor: &Actor, task: Task) -> Result<Option<TaskId>>;
 
     /// Tasks of these shards that are running, of all organizations: at most `limit`. Each organization
     /// has its turn before another one has its second, and whoever moved longest ago comes first.
     async fn running_tasks(&self, shards: &ShardSet, limit: usize) -> Result<Vec<Task>>;
 
-    /// Writes what a step made of a task: its cursor, counts and status, as [`Task::after`] says of
+    /// Writes what a step made of a task: its cursor, counts, result and status, as [`Task::after`] says of
     /// the task that is stored by now.
     async fn update_task(&self, step: Task) -> Result<()>;
 
@@ -40,6 +42,7 @@ pub trait Tasks: Send + Sync {
     /// `None` if there is no such task.
     async fn steer_task(
         &self,
+        actor: &Actor,
         org: OrganizationId,
         task: TaskId,
         wish: Wish,
@@ -49,7 +52,7 @@ pub trait Tasks: Send + Sync {
     /// A task of an organization.
     async fn task(&self, org: OrganizationId, task: TaskId) -> Result<Option<Task>>;
 
-    /// Tasks of an organization, by id.
+    /// Tasks of an organization, by id, without their results: these may be large.
     async fn list_tasks(
         &self,
         org: OrganizationId,

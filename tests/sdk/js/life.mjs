@@ -173,6 +173,30 @@ await step("fail, then recover", async () => {
   assert.equal(await eventually("the other replay's end", () => finished(missing)), 0);
 });
 
+await step("statistics", async () => {
+  const since = new Date(Date.now() - 3_600_000);
+  const made = (await svix.messageAttempt.listByEndpoint(app.id, endpoint.id, { limit: 250 })).data.length;
+  const finished = async ({ id }) => {
+    const { status, data } = await svix.backgroundTask.get(id);
+    return status === "finished" ? data : undefined;
+  };
+  // Counts are a few seconds old.
+  await eventually("all attempts are counted", async () => {
+    const range = { since, until: new Date(), appIds: [app.uid, "nobody"] };
+    const task = await svix.statistics.aggregateAppStats(range);
+    assert.deepEqual([task.task, task.unresolvedAppIds], ["application.stats", ["nobody"]]);
+    const { appStats } = await eventually("the statistics' end", () => finished(task));
+    assert.deepEqual(appStats.map((stats) => [stats.appId, stats.appUid]), [[app.id, app.uid]]);
+    return appStats[0].messageDestinations === made ? true : undefined;
+  });
+  const task = await svix.statistics.aggregateEventTypes();
+  assert.equal(task.task, "event-type.aggregate");
+  const data = await eventually("the event types", () => finished(task));
+  const own = data.event_types.find((types) => types.appId === app.id);
+  assert.deepEqual(own.explicitlySubscribedEventTypes, [eventType]);
+  assert.equal(own.hasCatchAllEndpoint, false);
+});
+
 // What 2.x calls `upsert` is `update` in 1.x.
 const replacing = (api) => (api.upsert ?? api.update).bind(api);
 

@@ -16,6 +16,7 @@ from standardwebhooks import Webhook as StandardWebhook
 from svix import webhooks as svix_webhooks
 from svix.api import (
     ApplicationIn,
+    AppUsageStatsIn,
     BulkReplayIn,
     CronConfig,
     EndpointIn,
@@ -29,6 +30,7 @@ from svix.api import (
     IngestSourceConsumerPortalAccessIn,
     IngestSourceIn,
     MessageAttemptListAttemptedMessagesOptions,
+    MessageAttemptListByEndpointOptions,
     MessageAttemptListByMsgOptions,
     MessageCreateOptions,
     MessageIn,
@@ -202,6 +204,36 @@ class Life:
         missing = svix.endpoint.replay_missing(self.app.id, self.endpoint.id, ReplayIn(since=since))
         assert eventually("the other replay's end", lambda: finished(missing)) == 0
 
+    def statistics(self) -> None:
+        now = datetime.now(timezone.utc)
+        options = MessageAttemptListByEndpointOptions(limit=250)
+        listed = svix.message_attempt.list_by_endpoint(self.app.id, self.endpoint.id, options)
+        made = len(listed.data)
+
+        def finished(task):
+            found = svix.background_task.get(task.id)
+            return found.data if found.status == "finished" else None
+
+        def counted():
+            """Counts are a few seconds old."""
+            until = datetime.now(timezone.utc)
+            asked = AppUsageStatsIn(since=now - timedelta(hours=1), until=until,
+                                    app_ids=[self.app.uid, "nobody"])
+            task = svix.statistics.aggregate_app_stats(asked)
+            assert task.task == "application.stats"
+            assert task.unresolved_app_ids == ["nobody"]
+            (stats,) = eventually("the statistics' end", lambda: finished(task))["appStats"]
+            assert (stats["appId"], stats["appUid"]) == (self.app.id, self.app.uid)
+            return True if stats["messageDestinations"] == made else None
+
+        eventually("all attempts are counted", counted)
+        task = svix.statistics.aggregate_event_types()
+        assert task.task == "event-type.aggregate"
+        found = eventually("the event types", lambda: finished(task))["event_types"]
+        (own,) = [types for types in found if types["appId"] == self.app.id]
+        assert own["explicitlySubscribedEventTypes"] == [EVENT_TYPE]
+        assert own["hasCatchAllEndpoint"] is False
+
     def a_source_and_its_url(self) -> None:
         api = svix.ingest.source
         uid = f"source-py-{os.getpid()}"
@@ -261,6 +293,7 @@ STEPS = [
     Life.rotate_the_secret_old_and_new_verify,
     Life.resend,
     Life.fail_then_recover,
+    Life.statistics,
     Life.a_source_and_its_url,
     Life.endpoints_of_a_source,
     Life.errors_are_the_clients_own,

@@ -96,6 +96,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alert/{alert_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Alert
+         * @description A rule that fired.
+         */
+        get: operations["v1.alert.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/analytics/backlog": {
         parameters: {
             query?: never;
@@ -1036,7 +1056,8 @@ export interface paths {
         };
         /**
          * List Background Tasks
-         * @description The tasks of the organization, newest first unless asked otherwise.
+         * @description The tasks of the organization, newest first unless asked otherwise. What they have found out is left
+         *     out: see the single task.
          */
         get: operations["v1.background-task.list"];
         put?: never;
@@ -1424,6 +1445,48 @@ export interface paths {
          *     secret, a clock, a URL behind a proxy. Nothing is kept, and no signature or secret is shown.
          */
         post: operations["v1.provider.verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/usage/app": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Aggregate App Stats
+         * @description Counts the attempts (`messageDestinations`) that were made for each application, as a background task:
+         *     its `data` has them as `appStats` when it has finished.
+         */
+        post: operations["v1.statistics.aggregate-app-stats"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/usage/event-types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Aggregate Event Types
+         * @description Finds out which event types the endpoints of each application listen to, as a background task: its `data`
+         *     has them as `event_types` when it has finished.
+         */
+        put: operations["v1.statistics.aggregate-event-types"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2021,6 +2084,15 @@ export interface components {
              */
             until: string;
         };
+        /** @description What the endpoints of an application listen to, disabled ones too. */
+        AppEventTypes: {
+            /** @description Ours. */
+            appId: string;
+            /** @description The types that filters of its endpoints name. */
+            explicitlySubscribedEventTypes: string[];
+            /** @description Whether one of them has no filter of types. */
+            hasCatchAllEndpoint: boolean;
+        };
         /** @description What a portal token may see and do. */
         AppPortalAccessIn: {
             application?: components["schemas"]["ApplicationIn"] | null;
@@ -2054,6 +2126,52 @@ export interface components {
          * @enum {string}
          */
         AppPortalCapability: "ViewBase" | "ViewEndpointSecret" | "ManageEndpointSecret" | "ManageTransformations" | "CreateAttempts" | "ManageEndpoint";
+        /** @description How many attempts were made for an application. */
+        AppStats: {
+            /** @description Ours. */
+            appId: string;
+            /** @description The caller's; null also for a deleted application. */
+            appUid?: string | null;
+            /**
+             * Format: int64
+             * @description Attempts.
+             */
+            messageDestinations: number;
+        };
+        /** @description What to count. */
+        AppUsageStatsIn: {
+            /** @description Only for these, by id or uid: at most 1,000. At least one of them must be there. */
+            appIds?: string[] | null;
+            /**
+             * Format: date-time
+             * @description Attempts from then on.
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description Until when; at most 366 days behind `since`.
+             */
+            until: string;
+        };
+        /** @description A task that was begun, and what it will not tell of. */
+        AppUsageStatsOut: {
+            /**
+             * @description Ours.
+             * @example qtask_1srOrx2ZWZBpBUvZwXKQmoEYga2
+             */
+            id: string;
+            /** @description How far it is. */
+            status: components["schemas"]["BackgroundTaskStatus"];
+            /** @description What it does. */
+            task: string;
+            /** @description Those of `appIds` that are no application. */
+            unresolvedAppIds: string[];
+            /**
+             * Format: date-time
+             * @description When it last moved.
+             */
+            updatedAt: string;
+        };
         /** @description An application as it is asked for. */
         ApplicationIn: {
             /** @description The caller's labels; at most 4,096 bytes as JSON. */
@@ -2165,22 +2283,31 @@ export interface components {
         BTreeMap: {
             [key: string]: string;
         };
-        /** @description What a task has done so far, and for whom. */
+        /**
+         * @description What a task has to tell: how far it is if it sends to an endpoint; what it has found out, once it has, if
+         *     that is what it is for.
+         */
         BackgroundTaskData: {
             /** @description The endpoint's application. */
-            appId?: string | null;
+            appId?: string;
+            /** @description By application. Left out of lists. */
+            appStats?: components["schemas"]["AppStats"][];
             /** @description Where it sends to. */
-            endpointId?: string | null;
+            endpointId?: string;
+            /** @description By application. Left out of lists. */
+            event_types?: components["schemas"]["AppEventTypes"][];
             /**
              * Format: int64
              * @description How many messages it has sent to the endpoint: made deliveries of, that is.
              */
-            messagesSent: number;
+            messagesSent?: number;
+            /** @description Why it failed, if it was to find something out. Left out of lists. */
+            reason?: string;
             /**
              * Format: int64
              * @description How many messages it has looked at.
              */
-            scanned: number;
+            scanned?: number;
             /**
              * Format: int64
              * @description How many there were to send when it began; `null` if that were too many to count.
@@ -2189,7 +2316,7 @@ export interface components {
         };
         /** @description A task. */
         BackgroundTaskOut: {
-            /** @description What it has done so far. */
+            /** @description What it has to tell. */
             data: components["schemas"]["BackgroundTaskData"];
             /**
              * @description Ours.
@@ -3176,7 +3303,7 @@ export interface components {
         ListResponseBackgroundTaskOut: {
             /** @description In the list's order. */
             data: {
-                /** @description What it has done so far. */
+                /** @description What it has to tell. */
                 data: components["schemas"]["BackgroundTaskData"];
                 /**
                  * @description Ours.
@@ -5202,6 +5329,127 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AlertTestsOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.alert.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The alert's id. */
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertOut"];
                 };
             };
             /** @description Bad request */
@@ -15221,6 +15469,249 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProviderVerifyOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.statistics.aggregate-app-stats": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request that is repeated with the same key within 12 hours is done once. At most 256 bytes. */
+                "idempotency-key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AppUsageStatsIn"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppUsageStatsOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.statistics.aggregate-event-types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoverOut"];
                 };
             };
             /** @description Bad request */

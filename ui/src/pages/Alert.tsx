@@ -1,7 +1,6 @@
-import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { LOOKED_AT_MS } from "../api/alerts";
-import { $api, api, ApiError, type Schemas } from "../api/client";
+import { $api, type Schemas } from "../api/client";
 import { DataTable } from "../components/DataTable";
 import { Id } from "../components/Id";
 import { TextLink } from "../components/links";
@@ -15,25 +14,15 @@ import { AlertState } from "./alerts/Fired";
 
 const route = getRouteApi("/alerts/$alertId");
 
-/** An alert of the history: the API has lists of them only. */
-async function find(id: string, signal: AbortSignal): Promise<Schemas["AlertOut"]> {
-  for (let iterator: string | null | undefined; ; ) {
-    const { data } = await api.GET("/api/v1/alert", { params: { query: { limit: 250, ...(iterator && { iterator }) } }, signal });
-    const found = data!.data.find((alert) => alert.id === id);
-    if (found) return found;
-    if (data!.done || !data!.iterator) throw new ApiError(404, "There is no such alert.");
-    iterator = data!.iterator;
-  }
-}
-
 /** What a notice links to. */
 export function Alert() {
   const { alertId } = route.useParams();
-  const { data: alert, error, refetch } = useQuery({
-    queryKey: ["get", "/api/v1/alert", alertId],
-    queryFn: ({ signal }) => find(alertId, signal),
-    refetchInterval: (query) => (query.state.error || query.state.data?.clearedAt ? false : LOOKED_AT_MS),
-  });
+  const { data: alert, error, refetch } = $api.useQuery(
+    "get",
+    "/api/v1/alert/{alert_id}",
+    { params: { path: { alert_id: alertId } } },
+    { refetchInterval: (query) => (query.state.error || query.state.data?.clearedAt ? false : LOOKED_AT_MS) },
+  );
   const trail = [<TextLink key="alerts" to="/alerts">Alerts</TextLink>];
   if (error) return <Page title="Alert" trail={trail}><ErrorState error={error} retry={() => void refetch()} /></Page>;
   return (

@@ -18,6 +18,7 @@ pub mod live;
 pub mod message;
 pub mod operate;
 pub mod provider;
+pub mod statistics;
 pub mod token;
 
 use std::time::Duration;
@@ -54,6 +55,7 @@ pub(crate) fn operations(
         .merge(auth::router())
         .merge(token::router())
         .merge(ingest::router())
+        .merge(statistics::router())
         .merge(alert::router());
     OpenApiRouter::with_openapi(openapi::frame())
         .merge(wrap(writes))

@@ -221,6 +221,10 @@ async fn what_fired_is_listed() {
     assert_eq!((&alert["value"], &alert["appId"]), (&json!(90.5), &Value::Null));
     assert_eq!(alert["notices"][0]["event"], "alert.fired");
     assert_eq!(alert["notices"][0]["channel"], "slack hooks.slack.example");
+    let path = format!("/alert/{}", alert["id"].as_str().expect("id"));
+    assert_eq!(org.get(&path).await.ok(200), *alert);
+    assert_eq!(server.org().get(&path).await.status, 404);
+    assert_eq!(org.get("/alert/x").await.error(), (422, "path.alert_id".into()));
     assert_eq!(server.org().get("/alert").await.ok(200)["data"], json!([]));
     assert_eq!(org.get("/alert?open=x").await.status, 400);
 }

@@ -24,6 +24,8 @@ async fn recoveries_are_listed() {
         ("?status=running&task=endpoint.recover", &ids[..]),
         ("?status=finished", &[]),
         ("?task=endpoint.replay", &[]),
+        ("?task=application.stats", &[]),
+        ("?task=sdk.generate", &[]),
     ] {
         let page = org.get(&format!("/background-task{query}")).await.ok(200);
         assert_eq!(column(&page, "id"), want, "{query}");

@@ -75,12 +75,17 @@ const INGEST: [(&str, &str); 20] = [
     ("GET", "/source/{source_id}/log"),
 ];
 
+/// The operations of Svix's hosted service for statistics.
+const STATISTICS: [(&str, &str); 2] =
+    [("POST", "/stats/usage/app"), ("PUT", "/stats/usage/event-types")];
+
 /// What we offer beyond it, for sources.
 const OUR_INGEST: [(&str, &str); 1] = [("POST", "/source/{source_id}/log/{log_id}/replay")];
 
 /// What we offer beyond it.
-const OURS: [(&str, &str); 45] = [
+const OURS: [(&str, &str); 46] = [
     ("GET", "/alert"),
+    ("GET", "/alert/{alert_id}"),
     ("GET", "/alert/rule"),
     ("POST", "/alert/rule"),
     ("GET", "/alert/rule/{rule_id}"),
@@ -145,6 +150,7 @@ fn offers_what_it_promises() {
         operations().into_iter().map(|(method, path, _)| (method, path)).collect();
     let promised: BTreeSet<_> = SVIX
         .iter()
+        .chain(&STATISTICS)
         .chain(&OURS)
         .map(|(method, path)| ((*method).to_owned(), format!("/api/v1{path}")))
         .chain(

@@ -2,7 +2,10 @@
 //! the description, so that a new one is tested too.
 
 use bytes::Bytes;
-use domain::id::RejectedId;
+use domain::{
+    alert::{Alert, Subject},
+    id::{AlertId, OrganizationId, RejectedId},
+};
 use serde_json::{Value, json};
 use store::rejected::RejectedRequest;
 
@@ -27,6 +30,7 @@ pub struct World {
     source_endpoint: String,
     refused: String,
     rule: String,
+    alert: String,
 }
 
 /// A request that a source refused, and would take now.
@@ -52,6 +56,29 @@ async fn refused(server: &Server, source: &Value) -> String {
     id.to_string()
 }
 
+/// An alert of that rule.
+async fn fired(server: &Server, org: OrganizationId, rule: &str) -> String {
+    let now = domain::clock::Clock::now(&*server.clock);
+    let alert = Alert {
+        org,
+        id: AlertId::generate(now, &*server.entropy),
+        rule: rule.parse().expect("an id"),
+        rule_name: "n".into(),
+        condition: "endpoint_disabled".into(),
+        subject: Subject::Organization,
+        since: now,
+        fired_at: now,
+        cleared_at: None,
+        value: 1.0,
+        threshold: 1.0,
+        text: String::new(),
+        notices: Vec::new(),
+    };
+    let id = alert.id.to_string();
+    assert_eq!(server.store.put_alert(alert).await, Ok(true));
+    id
+}
+
 impl World {
     pub async fn new(server: &Server, org: &Client<'_>) -> Self {
         let app = org.app().await;
@@ -75,6 +102,7 @@ impl World {
         let body = json!({"name": "Received", "type": "generic-webhook"});
         let source = org.post("/ingest/api/v1/source", body).await.ok(201);
         let refused = refused(server, &source).await;
+        let owner = crate::ingest::token(&source["ingestUrl"]).org;
         let source = source["id"].as_str().expect("id").to_owned();
         let body = json!({"url": "https://example.com/received"});
         let path = format!("/ingest/api/v1/source/{source}/endpoint");
@@ -84,6 +112,7 @@ impl World {
         let body = json!({"name": "n", "condition": {"type": "endpoint_disabled"}});
         let rule = org.post("/alert/rule", body).await.ok(201);
         let rule = rule["id"].as_str().expect("id").to_owned();
+        let alert = fired(server, owner, &rule).await;
         Self {
             app,
             endpoint,
@@ -96,11 +125,12 @@ impl World {
             source_endpoint,
             refused,
             rule,
+            alert,
         }
     }
 
     /// What nobody else is told.
-    fn secrets(&self) -> [&str; 11] {
+    fn secrets(&self) -> [&str; 12] {
         let Self {
             app,
             endpoint,
@@ -113,6 +143,7 @@ impl World {
             source_endpoint,
             refused,
             rule,
+            alert,
         } = self;
         [
             app,
@@ -126,6 +157,7 @@ impl World {
             source_endpoint,
             refused,
             rule,
+            alert,
         ]
     }
 
@@ -153,6 +185,7 @@ impl World {
             .replace("{task_id}", &self.task)
             .replace("{token_id}", &self.token)
             .replace("{rule_id}", &self.rule)
+            .replace("{alert_id}", &self.alert)
             .replace("{log_id}", &self.refused)
     }
 }
@@ -177,6 +210,9 @@ pub fn body(method: &str, template: &str) -> Value {
         (_, p) if p.ends_with("/{delivery_id}") => json!({"status": 200}),
         (_, p) if p.contains("/recover") || p.contains("-replay") || p.contains("/replay-") => {
             json!({"since": "2026-09-20T00:00:00Z"})
+        }
+        (_, "/stats/usage/app") => {
+            json!({"since": "2026-09-20T00:00:00Z", "until": "2026-09-21T00:00:00Z"})
         }
         (_, p) if p.ends_with("/send-example") => json!({"eventType": "known"}),
         (_, "/app/{app_id}/msg") => json!({"eventType": "a", "payload": {}}),

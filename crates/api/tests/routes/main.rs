@@ -26,6 +26,7 @@ mod operate;
 mod provider;
 mod replay;
 mod search;
+mod statistics;
 mod support;
 mod token;
 mod trouble;

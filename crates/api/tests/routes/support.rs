@@ -78,6 +78,8 @@ pub struct Recorder {
     pub last: Mutex<Option<Hot>>,
     pub endpoints: Mutex<Vec<EndpointId>>,
     pub applications: Mutex<Vec<ApplicationId>>,
+    /// How often it was told of tasks.
+    pub tasks: Mutex<usize>,
     pub expunged: Mutex<Vec<MessageId>>,
 }
 
@@ -95,6 +97,10 @@ impl Handover for Recorder {
 
     fn application_changed(&self, _: OrganizationId, app: ApplicationId) {
         self.applications.lock().push(app);
+    }
+
+    fn tasks_changed(&self) {
+        *self.tasks.lock() += 1;
     }
 
     fn message_expunged(&self, _: OrganizationId, _: ApplicationId, message: MessageId) {

@@ -10,7 +10,11 @@ use domain::{
     message::Message,
     shard::ShardSet,
     standing::Status,
-    task::{ReplayFilter, Task, TaskKind, TaskStatus, Wish},
+    task::{
+        AppStats, MOST_APPLICATIONS, Outcome, ReplayFilter, Subscriptions, Task, TaskKind,
+        TaskStatus, Wish,
+    },
+    token::Actor,
 };
 use store::Tasks;
 use tokio::time::Instant;
@@ -44,8 +48,8 @@ async fn recover(world: &World, endpoint: &Endpoint) -> TaskId {
 async fn begin(world: &World, endpoint: &Endpoint, kind: TaskKind) -> TaskId {
     let id = TaskId::generate(world.now(), &*world.entropy);
     let task = Task::new(endpoint.org, id, kind, world.now());
-    world.memory().create_task(task.clone()).await.expect("the store answers");
-    world.publisher.handover().application_changed(endpoint.org, endpoint.app);
+    world.memory().create_task(&Actor::System, task.clone()).await.expect("the store answers");
+    world.publisher.handover().tasks_changed();
     task.id
 }
 
@@ -261,8 +265,9 @@ async fn a_task_that_is_paused_stands_still_until_it_is_resumed_or_cancelled() {
     world.receivers.always("one.test", Answer::ok().after(20 * MS));
     let id = recover(&world, &endpoint).await;
     let steer = async |wish| {
-        let steered = world.memory().steer_task(world.org, id, wish, world.now()).await;
-        world.publisher.handover().application_changed(endpoint.org, endpoint.app);
+        let steered =
+            world.memory().steer_task(&Actor::System, world.org, id, wish, world.now()).await;
+        world.publisher.handover().tasks_changed();
         steered.expect("the store answers").expect("it is there").status
     };
     let begun = async || task(&world, id).await.done > 0;
@@ -285,4 +290,85 @@ async fn a_task_that_is_paused_stands_still_until_it_is_resumed_or_cancelled() {
     assert_eq!(ended.status, TaskStatus::Cancelled);
     assert!(ended.done < 3_000, "{}", ended.done);
     assert_eq!(world.receivers.total(), 3_000 + ended.done as usize);
+}
+
+/// Begins a task of the organization.
+async fn find_out(world: &World, kind: TaskKind) -> TaskId {
+    let id = TaskId::generate(world.now(), &*world.entropy);
+    let task = Task::new(world.org, id, kind, world.now());
+    let created = world.memory().create_task(&Actor::System, task).await;
+    assert_eq!(created, Ok(None));
+    world.publisher.handover().tasks_changed();
+    id
+}
+
+#[tokio::test(start_paused = true)]
+async fn statistics_are_found_out_also_across_a_restart() {
+    let mut world = World::new(|_| {});
+    let (app, endpoint, _) = failed(&world, 7).await;
+    let listens = |e: &mut Endpoint| e.event_types = Some(vec!["a.b".parse().expect("a name")]);
+    let quiet = world.application(|app| app.uid = Some("quiet".parse().expect("a uid"))).await;
+    world.endpoint(&quiet, "two.test", listens).await;
+    let (since, until) = (endpoint.created_at, world.now());
+    let stats = |n, app: &Application| AppStats {
+        message_destinations: n,
+        app_id: app.id,
+        app_uid: app.uid.clone(),
+    };
+    let all = Outcome::AppStats(vec![stats(7, &app), stats(0, &quiet)]);
+    let one = Outcome::AppStats(vec![stats(0, &quiet)]);
+    let mut types = [Subscriptions::none(app.id), Subscriptions::none(quiet.id)];
+    types[0].add(None);
+    types[1].add(Some(vec!["a.b".parse().expect("a name")]));
+    for (kind, want) in [
+        (TaskKind::AppStats { since, until, apps: None }, all),
+        (TaskKind::AppStats { since, until, apps: Some(vec![quiet.id]) }, one),
+        (TaskKind::EventTypes {}, Outcome::EventTypes(types.to_vec())),
+    ] {
+        // The step is made, and what it found out is lost with its process.
+        world.store.fail("update_task");
+        let id = find_out(&world, kind).await;
+        world.pass(SEC).await;
+        assert!(world.store.calls("update_task") > 0);
+        let begun = task(&world, id).await;
+        assert_eq!((begun.status, &begun.result), (TaskStatus::Running, &None));
+        world.crash();
+        let done = async || task(&world, id).await.status != TaskStatus::Running;
+        world.until(10 * SEC, "the task ends", done).await;
+        let ended = task(&world, id).await;
+        assert_eq!((ended.status, ended.result.as_deref()), (TaskStatus::Finished, Some(&want)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn statistics_of_too_many_applications_fail_and_say_what_to_ask() {
+    let world = World::new(|_| {});
+    let mut some = None;
+    for _ in 0..=MOST_APPLICATIONS {
+        some = Some(world.application(|_| {}).await.id);
+    }
+    let (since, until) = (world.now().minus(HOUR), world.now());
+    for (apps, want) in [(None, Some("appIds")), (some.map(|app| vec![app]), None)] {
+        let id = find_out(&world, TaskKind::AppStats { since, until, apps }).await;
+        told(&world, id, want).await;
+    }
+    let id = find_out(&world, TaskKind::EventTypes {}).await;
+    told(&world, id, Some("GET /api/v1/app/{app_id}/endpoint")).await;
+}
+
+/// Waits until a task has failed for a reason that names this, or has finished.
+async fn told(world: &World, id: TaskId, want: Option<&str>) {
+    let done = async || task(world, id).await.status != TaskStatus::Running;
+    world.until(10 * SEC, "the task ends", done).await;
+    let ended = task(world, id).await;
+    match (want, ended.result.as_deref()) {
+        (Some(named), Some(Outcome::Failure(why))) => {
+            assert_eq!(ended.status, TaskStatus::Failed);
+            assert!(why.contains(named), "{why}");
+        }
+        (None, Some(Outcome::AppStats(found))) => {
+            assert_eq!((ended.status, found.len()), (TaskStatus::Finished, 1));
+        }
+        other => panic!("{other:?}"),
+    }
 }

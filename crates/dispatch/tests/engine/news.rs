@@ -182,8 +182,8 @@ async fn a_task_is_run_by_the_owner_of_its_endpoint() {
     let kind = TaskKind::Recover { app: app.id, endpoint: endpoint.id, since, until };
     let id = TaskId::generate(world.now(), &*world.entropy);
     let task = Task::new(world.org, id, kind, world.now());
-    assert_eq!(world.store.create_task(task).await, Ok(None));
-    world.publisher.handover().application_changed(world.org, app.id);
+    assert_eq!(world.store.create_task(&Actor::System, task).await, Ok(None));
+    world.publisher.handover().tasks_changed();
     world.arrivals(6 * SEC, "one.test", 10).await;
     world.drained(SEC).await;
     let task = world.store.task(world.org, id).await.expect("the store answers").expect("there");

@@ -36,6 +36,7 @@ impl Handover for Nobody {
     fn hand_over(&self, _: Vec<Hot>) {}
     fn endpoint_changed(&self, _: OrganizationId, _: ApplicationId, _: EndpointId) {}
     fn application_changed(&self, _: OrganizationId, _: ApplicationId) {}
+    fn tasks_changed(&self) {}
     fn message_expunged(&self, _: OrganizationId, _: ApplicationId, _: MessageId) {}
 }
 

@@ -39,6 +39,8 @@ impl Handover for Engine {
 
     fn application_changed(&self, _: OrganizationId, _: ApplicationId) {}
 
+    fn tasks_changed(&self) {}
+
     fn message_expunged(&self, _: OrganizationId, _: ApplicationId, _: MessageId) {}
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod applications;
 pub(crate) mod endpoints;
 pub(crate) mod event_types;
 mod organizations;
+mod subscriptions;
 
 use async_trait::async_trait;
 use domain::{
@@ -15,6 +16,7 @@ use domain::{
     name::{EventTypeName, Ref},
     organization::Organization,
     page::{Page, PageRequest},
+    task::Subscriptions,
     token::Actor,
 };
 use rusqlite::params;
@@ -243,6 +245,15 @@ impl Catalog for EmbeddedStore {
     ) -> store::Result<Vec<Endpoint>> {
         let (ids, vault) = (ids.to_vec(), self.ports.vault.clone());
         self.readers.read(move |conn| endpoints::ever(conn, &vault, org, app, &ids)).await
+    }
+
+    async fn subscriptions(
+        &self,
+        org: OrganizationId,
+        after: Option<ApplicationId>,
+        limit: usize,
+    ) -> store::Result<Vec<Subscriptions>> {
+        self.readers.read(move |conn| subscriptions::list(conn, org, after, limit)).await
     }
 
     async fn create_event_type(

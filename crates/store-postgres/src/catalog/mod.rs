@@ -9,6 +9,7 @@ pub(crate) mod applications;
 pub(crate) mod endpoints;
 pub(crate) mod event_types;
 pub(crate) mod organizations;
+mod subscriptions;
 
 use std::{fmt::Display, sync::Arc};
 
@@ -22,6 +23,7 @@ use domain::{
     name::{EventTypeName, Ref},
     organization::Organization,
     page::{Page, PageRequest},
+    task::Subscriptions,
     token::Actor,
 };
 use serde_json::json;
@@ -284,6 +286,16 @@ impl Catalog for PostgresStore {
     ) -> store::Result<Vec<Endpoint>> {
         let conn = self.shared.read().await?;
         Ok(endpoints::ever(&conn, &self.shared.ports.vault, org, app, ids).await?)
+    }
+
+    async fn subscriptions(
+        &self,
+        org: OrganizationId,
+        after: Option<ApplicationId>,
+        limit: usize,
+    ) -> store::Result<Vec<Subscriptions>> {
+        let conn = self.shared.read().await?;
+        Ok(subscriptions::list(&conn, org, after, limit).await?)
     }
 
     async fn create_event_type(

@@ -23,7 +23,7 @@ use domain::{
     retry::RetrySchedule,
     routing,
     signature::SignatureType,
-    task::{Task, TaskKind, TaskStatus},
+    task::{Outcome, Task, TaskKind, TaskStatus},
     token::{Access, Revocation, Revoked, Token},
 };
 use serde_json::json;
@@ -455,9 +455,10 @@ async fn tokens_and_tasks(f: &Fixture<'_>, g: &Fixture<'_>, filled: &Filled) {
             done,
             scanned: 2 * done,
             total: (done > 0).then_some(3 * done),
+            result: (done == 1).then(|| Arc::new(Outcome::Failure("so it was".into()))),
             ..Task::new(org, id, kind, at(404))
         };
-        assert_eq!(f.store.create_task(task).await, Ok(None));
+        assert_eq!(f.store.create_task(&ACTOR, task).await, Ok(None));
     }
 }
 

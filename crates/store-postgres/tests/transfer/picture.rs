@@ -51,7 +51,11 @@ impl Picture {
             let all = ApplicationFilter::default();
             picture.note("apps", store.list_applications(*org, all, first(250)).await);
             picture.note("sources", store.list_applications(*org, SOURCES, first(250)).await);
-            picture.note("tasks", store.list_tasks(*org, TaskFilter::default(), first(250)).await);
+            let tasks = store.list_tasks(*org, TaskFilter::default(), first(250)).await;
+            for task in tasks.as_ref().map_or(&[][..], |page| &page.items) {
+                picture.note("task", store.task(*org, task.id).await);
+            }
+            picture.note("tasks", tasks);
         }
         picture.of_counts(store, filled).await;
         for (org, name) in &filled.event_types {

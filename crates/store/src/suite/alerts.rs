@@ -179,6 +179,8 @@ pub async fn are_found_while_they_live(store: &dyn Store) {
     untold.cleared_at = Some(at(9));
     assert_eq!(store.put_alert(untold.clone()).await, Ok(true));
     let foreign = g.alert(&rule, at(4)).await;
+    assert_eq!(store.alert(g.org, foreign.id).await, Ok(Some(foreign.clone())));
+    assert_eq!(store.alert(f.org, foreign.id).await, Ok(None), "another organization's");
 
     let mut want = vec![open, untold.clone(), foreign];
     want.sort_by_key(|alert| (alert.org, alert.id));

@@ -1,8 +1,9 @@
 //! The audit log.
 
 use domain::{
-    id::TokenId,
+    id::{TaskId, TokenId},
     page::Order,
+    task::{Task, TaskKind, Wish},
     token::{Access, Actor, Revocation, Revoked, Token},
 };
 
@@ -56,6 +57,27 @@ pub async fn has_every_change(store: &dyn Store) {
     let gone = store.expunge_event_type(&actor, f.org, &event_type.name).await;
     assert_eq!(gone, Ok(Ok(())));
     by("event_type.expunge", "invoice.paid".into());
+
+    let (since, until) = (at(1), at(2));
+    let kind = TaskKind::Recover { app: app.id, endpoint: endpoint.id, since, until };
+    let task = Task::new(f.org, TaskId::generate(at(1), &*f.entropy), kind, at(1));
+    assert_eq!(store.create_task(&actor, task.clone()).await, Ok(None));
+    by("background_task.create", task.id.to_string());
+    let rival = Task { id: TaskId::generate(at(1), &*f.entropy), ..task.clone() };
+    assert_eq!(store.create_task(&actor, rival).await, Ok(Some(task.id)));
+    for (wish, action) in [
+        (Wish::Pause, Some("background_task.pause")),
+        (Wish::Pause, None),
+        (Wish::Resume, Some("background_task.resume")),
+        (Wish::Cancel, Some("background_task.cancel")),
+        (Wish::Cancel, None),
+        (Wish::Resume, None),
+    ] {
+        assert!(store.steer_task(&actor, f.org, task.id, wish, at(2)).await.is_ok());
+        if let Some(action) = action {
+            by(action, task.id.to_string());
+        }
+    }
 
     let expected = app.updated_at;
     assert_eq!(store.update_application(&actor, app.clone(), expected).await, Ok(Ok(())));

@@ -1,16 +1,16 @@
 //! Endpoints.
 
-use std::{slice::from_ref, time::Duration};
+use std::{collections::BTreeSet, slice::from_ref, time::Duration};
 
 use domain::{
     endpoint::{Endpoint, Transformation},
     id::EndpointId,
-    name::Ref,
+    name::{EventTypeName, Ref},
     page::{Order, PageRequest},
     retry::RetrySchedule,
     shard::ShardSet,
     signature::SignatureType,
-    task::{TaskKind, TaskStatus},
+    task::{Subscriptions, TaskKind, TaskStatus},
 };
 
 use super::fixture::{ACTOR, Fixture, assert_pages, at, by_uid, first, uid};
@@ -206,4 +206,49 @@ pub async fn of_two_tenants_never_meet(store: &dyn Store) {
     let misplaced = f.new_endpoint(&stranger, at(1));
     let misplaced = Endpoint { org: f.org, ..misplaced };
     assert_eq!(store.create_endpoint(&ACTOR, misplaced).await, Ok(Err(Refused::NotFound)));
+}
+
+/// What they listen to, by application and in pages: of those that are there and no sources.
+pub async fn are_summed_up_by_application(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let g = f.other();
+    let name = |name: &&str| name.parse::<EventTypeName>().expect("a name");
+    let mut wanted = Vec::new();
+    for (age, filters) in [
+        (0, vec![]),
+        (1, vec![Some(&["b", "a"][..]), Some(&["a", "c"])]),
+        (2, vec![None, Some(&["a"])]),
+        (3, vec![None]),
+    ] {
+        let app = f.new_application(at(age));
+        f.create_application(&app).await;
+        let mut of = Subscriptions::none(app.id);
+        for (no, filter) in filters.into_iter().enumerate() {
+            let event_types = filter.map(|names| names.iter().map(name).collect());
+            of.add(event_types.clone());
+            // Whether it is disabled makes no difference.
+            let (disabled, endpoint) = (no == 1, f.new_endpoint(&app, at(9)));
+            f.create_endpoint(&Endpoint { event_types, disabled, ..endpoint }).await;
+        }
+        let gone = f.endpoint(&app).await;
+        let deleted = store.delete_endpoint(&ACTOR, f.org, app.id, gone.id, at(9)).await;
+        assert_eq!(deleted, Ok(Ok(())));
+        wanted.push(of);
+    }
+    assert_eq!(
+        wanted[1].explicitly_subscribed_event_types,
+        ["a", "b", "c"].iter().map(name).collect::<BTreeSet<_>>()
+    );
+    let gone = f.application().await;
+    f.endpoint(&gone).await;
+    assert_eq!(store.delete_application(&ACTOR, f.org, gone.id, at(9)).await, Ok(Ok(())));
+    let source = f.new_source(at(1));
+    f.create_application(&source).await;
+    g.endpoint(&g.application().await).await;
+
+    let page = async |after, limit| store.subscriptions(f.org, after, limit).await.expect("a page");
+    assert_eq!(page(None, 9).await, wanted);
+    assert_eq!(page(None, 2).await, wanted[..2]);
+    assert_eq!(page(Some(wanted[1].app_id), 9).await, wanted[2..]);
+    assert_eq!(page(Some(wanted[3].app_id), 9).await, []);
 }

@@ -13,7 +13,7 @@ use domain::{
 };
 
 use super::{
-    fixture::{Fixture, at, first, newest},
+    fixture::{ACTOR, Fixture, at, first, newest},
     traffic::{DELIVERED, EXHAUSTED, Sent, tenant},
 };
 use crate::{
@@ -187,7 +187,7 @@ pub async fn takes_old_tasks(store: &dyn Store) {
         let id = TaskId::generate(created_at, &*f.entropy);
         let kind = TaskKind::CancelDeliveries { app: app.id, endpoint: None };
         let task = Task { status, ..Task::new(f.org, id, kind, created_at) };
-        assert_eq!(store.create_task(task.clone()).await, Ok(None));
+        assert_eq!(store.create_task(&ACTOR, task.clone()).await, Ok(None));
         tasks.push(task);
     }
     assert_eq!(sweep(store, at(600), at(300), 1).await, Swept::default());

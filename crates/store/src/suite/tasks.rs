@@ -1,14 +1,16 @@
 //! Durable jobs.
 
+use std::sync::Arc;
+
 use domain::{
     clock::Timestamp,
     id::{AttemptId, EndpointId, TaskId},
     page::{Order, PageRequest},
     shard::ShardSet,
-    task::{ReplayFilter, Task, TaskKind, TaskStatus, Wish},
+    task::{AppStats, Outcome, ReplayFilter, Subscriptions, Task, TaskKind, TaskStatus, Wish},
 };
 
-use super::fixture::{Fixture, assert_pages, at, first};
+use super::fixture::{ACTOR, Fixture, assert_pages, at, first, newest};
 use crate::{Store, tasks::TaskFilter};
 
 impl Fixture<'_> {
@@ -31,7 +33,7 @@ pub async fn run_until_they_are_done(store: &dyn Store) {
     let old = f.new_task(at(1), true);
     let new = Task { org: g.org, ..f.new_task(at(2), false) };
     for task in [&new, &old] {
-        assert_eq!(store.create_task(task.clone()).await, Ok(None));
+        assert_eq!(store.create_task(&ACTOR, task.clone()).await, Ok(None));
     }
     assert_eq!(store.running_tasks(&ShardSet::ALL, 10).await, Ok(vec![old.clone(), new.clone()]));
     assert_eq!(store.running_tasks(&ShardSet::ALL, 1).await, Ok(vec![old.clone()]));
@@ -61,8 +63,8 @@ pub async fn run_until_they_are_done(store: &dyn Store) {
 pub async fn are_paused_and_cancelled(store: &dyn Store) {
     let f = Fixture::new(store);
     let task = Task { total: Some(1_000), ..f.new_task(at(1), true) };
-    assert_eq!(store.create_task(task.clone()).await, Ok(None));
-    let steer = async |wish, now| store.steer_task(f.org, task.id, wish, now).await;
+    assert_eq!(store.create_task(&ACTOR, task.clone()).await, Ok(None));
+    let steer = async |wish, now| store.steer_task(&ACTOR, f.org, task.id, wish, now).await;
     let running = async || store.running_tasks(&ShardSet::ALL, 9).await.expect("tasks");
 
     let paused = Task { status: TaskStatus::Paused, updated_at: at(5), ..task.clone() };
@@ -77,7 +79,7 @@ pub async fn are_paused_and_cancelled(store: &dyn Store) {
     assert_eq!(running().await, []);
     // It still stands in the way of another one at the same endpoint.
     let second = Task { kind: step.kind.clone(), ..f.new_task(at(2), true) };
-    assert_eq!(store.create_task(second.clone()).await, Ok(Some(step.id)));
+    assert_eq!(store.create_task(&ACTOR, second.clone()).await, Ok(Some(step.id)));
 
     let resumed = Task { updated_at: at(8), ..step.clone() };
     assert_eq!(steer(Wish::Resume, at(8)).await, Ok(Some(resumed.clone())));
@@ -92,12 +94,12 @@ pub async fn are_paused_and_cancelled(store: &dyn Store) {
     assert_eq!(store.update_task(last.clone()).await, Ok(()));
     let kept = Task { status: TaskStatus::Cancelled, ..last };
     assert_eq!(store.task(f.org, kept.id).await, Ok(Some(kept.clone())));
-    assert_eq!(store.create_task(second).await, Ok(None));
+    assert_eq!(store.create_task(&ACTOR, second).await, Ok(None));
 
     let g = f.other();
-    assert_eq!(store.steer_task(g.org, kept.id, Wish::Pause, at(12)).await, Ok(None));
+    assert_eq!(store.steer_task(&ACTOR, g.org, kept.id, Wish::Pause, at(12)).await, Ok(None));
     let none = TaskId::generate(at(1), &*f.entropy);
-    assert_eq!(store.steer_task(f.org, none, Wish::Pause, at(12)).await, Ok(None));
+    assert_eq!(store.steer_task(&ACTOR, f.org, none, Wish::Pause, at(12)).await, Ok(None));
 }
 
 /// Organizations take turns, however many tasks one of them has.
@@ -107,11 +109,11 @@ pub async fn take_turns(store: &dyn Store) {
     let mut many = Vec::new();
     for i in 0..4 {
         let task = f.new_task(at(i), true);
-        assert_eq!(store.create_task(task.clone()).await, Ok(None));
+        assert_eq!(store.create_task(&ACTOR, task.clone()).await, Ok(None));
         many.push(task);
     }
     let late = Task { org: g.org, ..f.new_task(at(9), false) };
-    assert_eq!(store.create_task(late.clone()).await, Ok(None));
+    assert_eq!(store.create_task(&ACTOR, late.clone()).await, Ok(None));
     let wanted = [&many[0], &late, &many[1]].map(Task::clone);
     assert_eq!(store.running_tasks(&ShardSet::ALL, 3).await, Ok(wanted.to_vec()));
     let moved = Task { updated_at: at(20), ..many[0].clone() };
@@ -124,9 +126,9 @@ pub async fn take_turns(store: &dyn Store) {
 pub async fn recover_an_endpoint_once(store: &dyn Store) {
     let f = Fixture::new(store);
     let first = f.new_task(at(1), true);
-    assert_eq!(store.create_task(first.clone()).await, Ok(None));
+    assert_eq!(store.create_task(&ACTOR, first.clone()).await, Ok(None));
     let second = Task { kind: first.kind.clone(), ..f.new_task(at(2), true) };
-    assert_eq!(store.create_task(second.clone()).await, Ok(Some(first.id)));
+    assert_eq!(store.create_task(&ACTOR, second.clone()).await, Ok(Some(first.id)));
     assert_eq!(store.task(f.org, second.id).await, Ok(None));
     let (app, endpoint) = first.kind.target().expect("it sends to an endpoint");
     let only = ReplayFilter::default();
@@ -135,11 +137,11 @@ pub async fn recover_an_endpoint_once(store: &dyn Store) {
         TaskKind::BulkReplay { app, endpoint, since: at(1), until: at(2), only },
     ] {
         let third = Task { kind, ..f.new_task(at(2), true) };
-        assert_eq!(store.create_task(third).await, Ok(Some(first.id)));
+        assert_eq!(store.create_task(&ACTOR, third).await, Ok(Some(first.id)));
     }
     let ended = Task { status: TaskStatus::Finished, ..first };
     assert_eq!(store.update_task(ended).await, Ok(()));
-    assert_eq!(store.create_task(second.clone()).await, Ok(None));
+    assert_eq!(store.create_task(&ACTOR, second.clone()).await, Ok(None));
     assert_eq!(store.task(f.org, second.id).await, Ok(Some(second)));
 }
 
@@ -153,11 +155,11 @@ pub async fn are_listed(store: &dyn Store) {
         if i > 1 {
             task.status = TaskStatus::Finished;
         }
-        assert_eq!(store.create_task(task.clone()).await, Ok(None));
+        assert_eq!(store.create_task(&ACTOR, task.clone()).await, Ok(None));
         tasks.push(task);
     }
     let foreign = Task { org: g.org, ..f.new_task(at(1), true) };
-    assert_eq!(store.create_task(foreign.clone()).await, Ok(None));
+    assert_eq!(store.create_task(&ACTOR, foreign.clone()).await, Ok(None));
 
     let (running, finished) = (TaskStatus::Running, TaskStatus::Finished);
     let (recover, cancel) = ("endpoint.recover", "deliveries.cancel");
@@ -190,5 +192,37 @@ pub async fn are_listed(store: &dyn Store) {
         })
         .await;
         ids.reverse();
+    }
+}
+
+/// What a task has found out is kept with it; lists, which would become long, leave it out.
+pub async fn keep_what_they_found_out(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let app = f.application().await;
+    let stats = AppStats { message_destinations: 7, app_id: app.id, app_uid: app.uid.clone() };
+    let subscriptions =
+        Subscriptions { has_catch_all_endpoint: true, ..Subscriptions::none(app.id) };
+    let (since, until) = (at(1), at(2));
+    let only = Some(vec![app.id]);
+    for (kind, outcome) in [
+        (TaskKind::AppStats { since, until, apps: only }, Outcome::AppStats(vec![stats])),
+        (TaskKind::EventTypes {}, Outcome::EventTypes(vec![subscriptions])),
+        (TaskKind::EventTypes {}, Outcome::Failure("too many".into())),
+    ] {
+        let task = Task { kind, ..f.new_task(at(1), false) };
+        assert_eq!(store.create_task(&ACTOR, task.clone()).await, Ok(None));
+        assert_eq!(store.task(f.org, task.id).await, Ok(Some(task.clone())));
+        assert!(store.running_tasks(&ShardSet::ALL, 9).await.expect("tasks").contains(&task));
+        let status = TaskStatus::Finished;
+        let ended = Task { status, result: Some(Arc::new(outcome)), updated_at: at(2), ..task };
+        assert_eq!(store.update_task(ended.clone()).await, Ok(()));
+        assert_eq!(store.task(f.org, ended.id).await, Ok(Some(ended.clone())));
+        let steered = store.steer_task(&ACTOR, f.org, ended.id, Wish::Cancel, at(3)).await;
+        assert_eq!(steered, Ok(Some(ended.clone())));
+        assert_eq!(store.task(f.org, ended.id).await, Ok(Some(ended.clone())));
+        let kinds = vec![ended.kind.name()];
+        let filter = TaskFilter { kinds, ..TaskFilter::default() };
+        let listed = store.list_tasks(f.org, filter, newest(9)).await.expect("list_tasks").items;
+        assert!(listed.contains(&Task { result: None, ..ended }), "{listed:?}");
     }
 }

@@ -159,7 +159,9 @@ fn write(f: &mut Fields, record: &Record) -> Result<()> {
             f.time(*at);
             f.time(*forget_at);
         }
-        Record::Task(Task { org, id, kind, status, cursor, done, scanned, total, updated_at }) => {
+        Record::Task(task) => {
+            let Task { org, id, kind, status, cursor, done, scanned, total, result, updated_at } =
+                task;
             f.text("task");
             f.id(org);
             f.id(id);
@@ -169,6 +171,7 @@ fn write(f: &mut Fields, record: &Record) -> Result<()> {
             f.number(*done);
             f.number(*scanned);
             f.option(total.as_ref(), |f, total| f.number(*total));
+            f.option(result.as_ref(), |f, result| f.json(&**result));
             f.time(*updated_at);
         }
         Record::AlertRule(rule) => {

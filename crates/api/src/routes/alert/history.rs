@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     auth::OrgCaller,
     error::ApiError,
-    extract::{FromQuery, Query, QueryPairs},
+    extract::{FromQuery, Path, Query, QueryPairs},
     page::{self, ListResponse, OrderedQuery},
     state::ApiState,
 };
@@ -139,7 +139,22 @@ async fn list(
     Ok(Json(list.map(AlertOut::from)))
 }
 
+/// Get Alert
+///
+/// A rule that fired.
+#[utoipa::path(get, path = "/api/v1/alert/{alert_id}", operation_id = "v1.alert.get", tag = "Alert",
+    params(("alert_id" = String, Path, description = "The alert's id.")),
+    responses((status = 200, body = AlertOut), ApiError))]
+async fn get(
+    State(state): State<ApiState>,
+    Path((id,)): Path<(AlertId,)>,
+    OrgCaller(caller): OrgCaller,
+) -> Result<Json<AlertOut>, ApiError> {
+    let alert = state.store.alert(caller.org, id).await?.ok_or(ApiError::NOT_FOUND)?;
+    Ok(Json(alert.into()))
+}
+
 /// See [`crate::routes`].
 pub fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get))
 }

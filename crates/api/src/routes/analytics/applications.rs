@@ -1,13 +1,15 @@
 //! Applications told apart: which ones first by plain counts, then those from their own rollups.
 
-use std::{cmp::Ordering, collections::HashMap};
+use std::cmp::Ordering;
 
 use domain::{
-    analytics::{Counts, Granularity, Rollup},
-    id::ApplicationId,
+    analytics::{Granularity, Rollup},
     name::Ref,
 };
-use store::analytics::{Of, RollupRow, Span};
+use store::{
+    analytics::{Of, RollupRow, Span},
+    statistics,
+};
 
 use super::{
     groups::{Group, Groups, Names, Points, grouped},
@@ -18,21 +20,6 @@ use crate::{auth::Caller, error::ApiError, state::ApiState};
 
 /// Applications of which more than plain counts are told at a time.
 const MOST: usize = 100;
-
-/// The plain counts of all applications of an organization.
-pub(super) async fn counts(
-    state: &ApiState,
-    caller: &Caller,
-    spans: &[Span],
-) -> Result<HashMap<ApplicationId, Counts>, ApiError> {
-    let mut all: HashMap<ApplicationId, Counts> = HashMap::new();
-    for span in spans {
-        for (app, counts) in state.store.application_counts(caller.org, *span).await? {
-            all.entry(app).or_default().merge(&counts);
-        }
-    }
-    Ok(all)
-}
 
 /// The groups of the first applications, what those are called, and whether there are more.
 pub(super) async fn groups(
@@ -48,7 +35,8 @@ pub(super) async fn groups(
     }
     let is_plain = is_plain(question);
     let most = if is_plain { question.limit } else { question.limit.min(MOST) };
-    let mut all: Vec<_> = counts(state, caller, spans).await?.into_iter().collect();
+    let mut all: Vec<_> =
+        statistics::counts(&*state.store, caller.org, spans).await?.into_iter().collect();
     all.sort_by(|(left, a), (right, b)| {
         let value = |counts| by.of_counts(counts).unwrap_or(f64::NEG_INFINITY);
         value(b).partial_cmp(&value(a)).unwrap_or(Ordering::Equal).then(left.cmp(right))

@@ -1,9 +1,7 @@
 //! Answering a question from rollups.
 
-use std::time::Duration;
-
 use domain::{
-    analytics::{Available, Granularity, Piece, Unit, pieces},
+    analytics::Granularity,
     clock::Timestamp,
     id::ApplicationId,
     name::Ref,
@@ -11,7 +9,7 @@ use domain::{
 };
 use store::{
     StoreError,
-    analytics::{Of, RollupRow, Span},
+    analytics::{Of, RollupRow, Span, spans},
 };
 
 use super::{
@@ -29,8 +27,6 @@ use crate::{
 const MOST_ROLLUPS: usize = 200_000;
 /// Units of time that are in memory at once: a day of quarters.
 const AT_ONCE: u32 = 96;
-/// Minutes older than this may be gone: then quarters tell of them.
-const MINUTES_KEPT: Duration = Duration::from_secs(47 * 3_600);
 
 /// One application, if the caller or the question names one.
 async fn application(
@@ -53,14 +49,7 @@ pub(super) async fn plan(
     utc_days: bool,
     range: (Timestamp, Timestamp),
 ) -> Result<Vec<Span>, ApiError> {
-    let rolled_up = state.store.rolled_up().await?;
-    let available = Available {
-        minutes_from: Unit::Quarter.ceil(state.clock.now().minus(MINUTES_KEPT)),
-        quarters_until: rolled_up.quarters,
-        days_until: rolled_up.days,
-    };
-    let pieces = pieces(granularity, utc_days, range, available);
-    Ok(pieces.into_iter().map(|(unit, from, until): Piece| Span { unit, from, until }).collect())
+    Ok(spans(&*state.store, granularity, utc_days, range, state.clock.now()).await?)
 }
 
 pub(super) async fn answer(

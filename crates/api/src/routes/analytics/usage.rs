@@ -8,10 +8,11 @@ use axum::{
 use domain::{analytics::Granularity, clock::Timestamp, name::Ref};
 use http::header;
 use serde::Serialize;
+use store::statistics;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{applications, series};
+use super::series;
 use crate::{
     auth::OrgCaller,
     csv::Csv,
@@ -99,7 +100,7 @@ async fn usage(
 ) -> Result<Response, ApiError> {
     let spans = series::plan(&state, Granularity::Total, true, month).await?;
     let mut all: Vec<_> =
-        applications::counts(&state, &caller, &spans).await?.into_iter().collect();
+        statistics::counts(&*state.store, caller.org, &spans).await?.into_iter().collect();
     all.sort_by_key(|(app, _)| *app);
     let mut rows = Vec::with_capacity(all.len());
     for (app, counts) in all {

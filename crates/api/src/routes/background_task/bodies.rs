@@ -1,9 +1,11 @@
 //! How tasks are shown.
 
+use std::sync::Arc;
+
 use domain::{
     clock::Timestamp,
     id::{ApplicationId, EndpointId, TaskId},
-    task::{Task, TaskStatus},
+    task::{Outcome, Task, TaskStatus},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,7 +18,7 @@ pub enum BackgroundTaskStatus {
     Running,
     /// Done, or cancelled.
     Finished,
-    /// Given up: the endpoint is gone.
+    /// Given up: the endpoint is gone, or its data says why.
     Failed,
 }
 
@@ -54,7 +56,7 @@ pub(crate) enum BackgroundTaskState {
     Cancelled,
     /// Done.
     Finished,
-    /// Given up: the endpoint is gone.
+    /// Given up: the endpoint is gone, or its data says why.
     Failed,
 }
 
@@ -87,10 +89,10 @@ impl From<Task> for TaskOut {
     }
 }
 
-/// What a task has done so far, and for whom.
-#[derive(Debug, Serialize, ToSchema)]
+/// What a task that sends has done so far, and for whom.
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct BackgroundTaskData {
+pub struct SendingData {
     /// How many messages it has sent to the endpoint: made deliveries of, that is.
     pub messages_sent: u64,
     /// How many messages it has looked at.
@@ -98,18 +100,102 @@ pub struct BackgroundTaskData {
     /// How many there were to send when it began; `null` if that were too many to count.
     pub total: Option<u64>,
     /// The endpoint's application.
-    #[schema(value_type = Option<String>)]
-    pub app_id: Option<ApplicationId>,
+    pub app_id: ApplicationId,
     /// Where it sends to.
-    #[schema(value_type = Option<String>)]
-    pub endpoint_id: Option<EndpointId>,
+    pub endpoint_id: EndpointId,
+}
+
+/// What a task has to tell.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum BackgroundTaskData {
+    /// Of its progress.
+    Sending(SendingData),
+    /// What it has found out.
+    Found(Arc<Outcome>),
+    /// Nothing yet, or not in a list.
+    Nothing {},
+}
+
+impl BackgroundTaskData {
+    fn of(task: &Task) -> Self {
+        match (task.kind.target(), &task.result) {
+            (Some((app_id, endpoint_id)), _) => Self::Sending(SendingData {
+                messages_sent: task.done,
+                scanned: task.scanned,
+                total: task.total,
+                app_id,
+                endpoint_id,
+            }),
+            (None, Some(outcome)) => Self::Found(outcome.clone()),
+            (None, None) => Self::Nothing {},
+        }
+    }
+}
+
+/// How many attempts were made for an application.
+#[derive(ToSchema)]
+#[schema(as = AppStats, rename_all = "camelCase")]
+#[allow(dead_code, reason = "describes domain::task::AppStats")]
+struct AppStatsOut {
+    /// Attempts.
+    message_destinations: u64,
+    /// Ours.
+    app_id: String,
+    /// The caller's; null also for a deleted application.
+    app_uid: Option<String>,
+}
+
+/// What the endpoints of an application listen to, disabled ones too.
+#[derive(ToSchema)]
+#[schema(as = AppEventTypes, rename_all = "camelCase")]
+#[allow(dead_code, reason = "describes domain::task::Subscriptions")]
+struct AppEventTypesOut {
+    /// Ours.
+    app_id: String,
+    /// The types that filters of its endpoints name.
+    explicitly_subscribed_event_types: Vec<String>,
+    /// Whether one of them has no filter of types.
+    has_catch_all_endpoint: bool,
+}
+
+/// What a task has to tell: how far it is if it sends to an endpoint; what it has found out, once it has, if
+/// that is what it is for.
+#[derive(ToSchema)]
+#[schema(as = BackgroundTaskData, rename_all = "camelCase")]
+#[allow(dead_code, reason = "describes BackgroundTaskData")]
+pub(crate) struct DataOut {
+    /// How many messages it has sent to the endpoint: made deliveries of, that is.
+    #[schema(required = false)]
+    messages_sent: u64,
+    /// How many messages it has looked at.
+    #[schema(required = false)]
+    scanned: u64,
+    /// How many there were to send when it began; `null` if that were too many to count.
+    total: Option<u64>,
+    /// The endpoint's application.
+    #[schema(required = false)]
+    app_id: String,
+    /// Where it sends to.
+    #[schema(required = false)]
+    endpoint_id: String,
+    /// By application. Left out of lists.
+    #[schema(required = false)]
+    app_stats: Vec<AppStatsOut>,
+    /// By application. Left out of lists.
+    #[schema(required = false, rename = "event_types")]
+    event_types: Vec<AppEventTypesOut>,
+    /// Why it failed, if it was to find something out. Left out of lists.
+    #[schema(required = false)]
+    reason: String,
 }
 
 /// A task.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BackgroundTaskOut {
-    /// What it has done so far.
+    /// What it has to tell.
+    #[schema(value_type = DataOut)]
     pub data: BackgroundTaskData,
     /// Ours.
     #[schema(value_type = String, example = "qtask_1srOrx2ZWZBpBUvZwXKQmoEYga2")]
@@ -130,15 +216,8 @@ pub struct BackgroundTaskOut {
 
 impl From<Task> for BackgroundTaskOut {
     fn from(task: Task) -> Self {
-        let target = task.kind.target();
         Self {
-            data: BackgroundTaskData {
-                messages_sent: task.done,
-                scanned: task.scanned,
-                total: task.total,
-                app_id: target.map(|(app, _)| app),
-                endpoint_id: target.map(|(_, endpoint)| endpoint),
-            },
+            data: BackgroundTaskData::of(&task),
             id: task.id,
             status: task.status.into(),
             state: task.status,

@@ -1,5 +1,5 @@
 //! Background tasks: what goes on after its request was answered. Only those that the API makes are
-//! shown: those that send to an endpoint.
+//! shown: those that send to an endpoint, and statistics.
 
 mod bodies;
 
@@ -23,16 +23,16 @@ use crate::{
 };
 
 /// The kinds of tasks that are shown.
-const SHOWN: [&str; 3] = ["endpoint.recover", "endpoint.replay", "endpoint.bulk-replay"];
+const SHOWN: [&str; 5] = [
+    "endpoint.recover",
+    "endpoint.replay",
+    "endpoint.bulk-replay",
+    "application.stats",
+    "event-type.aggregate",
+];
 
 /// Other kinds that Svix knows: of them there are none.
-const NONE: [&str; 5] = [
-    "application.stats",
-    "message.broadcast",
-    "sdk.generate",
-    "event-type.aggregate",
-    "application.purge_content",
-];
+const NONE: [&str; 3] = ["message.broadcast", "sdk.generate", "application.purge_content"];
 
 struct ListQuery(TaskFilter);
 
@@ -61,7 +61,8 @@ impl FromQuery for ListQuery {
 
 /// List Background Tasks
 ///
-/// The tasks of the organization, newest first unless asked otherwise.
+/// The tasks of the organization, newest first unless asked otherwise. What they have found out is left
+/// out: see the single task.
 #[utoipa::path(get, path = "/api/v1/background-task", operation_id = "v1.background-task.list",
     tag = "Background Task",
     params(crate::openapi::OrderedPage,
@@ -88,8 +89,14 @@ async fn reached(
     need: Capability,
 ) -> Result<Task, ApiError> {
     let task = state.store.task(caller.org, id).await?.ok_or(ApiError::NOT_FOUND)?;
-    let (app, _) = task.kind.target().ok_or(ApiError::NOT_FOUND)?;
-    caller.reaches(app, need)?;
+    match task.kind.target() {
+        Some((app, _)) => caller.reaches(app, need)?,
+        // For the organization alone; others may not even know that it is there.
+        None if task.kind.is_statistics() => {
+            caller.organization().map_err(|_| ApiError::NOT_FOUND)?;
+        }
+        None => return Err(ApiError::NOT_FOUND),
+    }
     Ok(task)
 }
 
@@ -116,14 +123,15 @@ async fn steer(
     wish: Wish,
 ) -> Result<Json<BackgroundTaskOut>, ApiError> {
     reached(state, caller, id, Capability::CreateAttempts).await?;
-    let steered = state.store.steer_task(caller.org, id, wish, state.clock.now()).await?;
+    let now = state.clock.now();
+    let steered = state.store.steer_task(&caller.actor(), caller.org, id, wish, now).await?;
     let task = steered.ok_or(ApiError::NOT_FOUND)?;
     if task.status != wish.goal() {
         return Err(ApiError::conflict("The task has ended."));
     }
-    if let (Wish::Resume, Some((app, _))) = (wish, task.kind.target()) {
+    if wish == Wish::Resume {
         // Whoever runs tasks looks again.
-        state.publisher.handover().application_changed(task.org, app);
+        state.publisher.handover().tasks_changed();
     }
     Ok(Json(task.into()))
 }

@@ -28,7 +28,7 @@ use domain::{
     organization::Organization,
     page::{Page, PageRequest},
     shard::{Shard, ShardSet},
-    task::{Task, Wish},
+    task::{Subscriptions, Task, Wish},
     token::{Actor, Revocation, Token},
 };
 use parking_lot::Mutex;
@@ -201,6 +201,8 @@ delegate! {
     list_endpoints(org: OrganizationId, app: ApplicationId, page: PageRequest<EndpointId>) -> Result<Page<Endpoint>>;
     endpoint(org: OrganizationId, app: ApplicationId, endpoint: &Ref<EndpointId>) -> Result<Option<Endpoint>>;
     endpoints_ever(org: OrganizationId, app: ApplicationId, endpoints: &[EndpointId]) -> Result<Vec<Endpoint>>;
+    subscriptions(org: OrganizationId, after: Option<ApplicationId>, limit: usize)
+        -> Result<Vec<Subscriptions>>;
     create_event_type(actor: &Actor, event_type: EventType) -> Result<Result<(), Refused<EventTypeName>>>;
     update_event_type(actor: &Actor, event_type: EventType, expected: Timestamp) -> Result<Result<(), Refused<EventTypeName>>>;
     expunge_event_type(actor: &Actor, org: OrganizationId, name: &EventTypeName) -> Result<Result<(), Refused<EventTypeName>>>;
@@ -275,14 +277,16 @@ delegate! {
     put_alert(alert: Alert) -> Result<bool>;
     live_alerts(after: Option<(OrganizationId, AlertId)>, limit: usize) -> Result<Vec<Alert>>;
     alerts(org: OrganizationId, open: bool, page: PageRequest<AlertId>) -> Result<Page<Alert>>;
+    alert(org: OrganizationId, alert: AlertId) -> Result<Option<Alert>>;
     oldest_due(org: OrganizationId) -> Result<Option<OldestDue>>;
 } }
 delegate! {
         Tasks {
-        create_task(task: Task) -> Result<Option<TaskId>>;
+        create_task(actor: &Actor, task: Task) -> Result<Option<TaskId>>;
     running_tasks(shards: &ShardSet, limit: usize) -> Result<Vec<Task>>;
     update_task(step: Task) -> Result<()>;
-    steer_task(org: OrganizationId, task: TaskId, wish: Wish, now: Timestamp) -> Result<Option<Task>>;
+    steer_task(actor: &Actor, org: OrganizationId, task: TaskId, wish: Wish, now: Timestamp)
+        -> Result<Option<Task>>;
     task(org: OrganizationId, task: TaskId) -> Result<Option<Task>>;
     list_tasks(org: OrganizationId, filter: TaskFilter, page: PageRequest<TaskId>) -> Result<Page<Task>>;
 } }

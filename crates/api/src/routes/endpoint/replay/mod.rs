@@ -56,15 +56,16 @@ async fn begin<In: Asked>(
     body: &Bytes,
 ) -> Result<(StatusCode, Json<TaskOut>), ApiError> {
     let (endpoint, kind) = asked::<In>(state, caller, path, body).await?;
+    let actor = caller.0.actor();
     let total = count(state, &endpoint, &kind).await?.exact();
     let now = state.clock.now();
     let id = TaskId::generate(now, &*state.entropy);
     let task = Task { total, ..Task::new(endpoint.org, id, kind, now) };
-    if let Some(other) = state.store.create_task(task.clone()).await? {
+    if let Some(other) = state.store.create_task(&actor, task.clone()).await? {
         let detail = format!("The task {other} sends to this endpoint already; it has not ended.");
         return Err(ApiError::conflict(detail));
     }
-    state.publisher.handover().application_changed(endpoint.org, endpoint.app);
+    state.publisher.handover().tasks_changed();
     Ok((StatusCode::ACCEPTED, Json(task.into())))
 }
 
