@@ -4,6 +4,9 @@ pub(crate) mod applications;
 pub(crate) mod endpoints;
 pub(crate) mod event_types;
 mod organizations;
+pub(crate) mod past_headers;
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::{
@@ -243,6 +246,18 @@ impl Catalog for EmbeddedStore {
     ) -> store::Result<Vec<Endpoint>> {
         let (ids, vault) = (ids.to_vec(), self.ports.vault.clone());
         self.readers.read(move |conn| endpoints::ever(conn, &vault, org, app, &ids)).await
+    }
+
+    async fn headers_at(
+        &self,
+        org: OrganizationId,
+        app: ApplicationId,
+        endpoint: EndpointId,
+        revision: u32,
+    ) -> store::Result<Option<BTreeMap<String, String>>> {
+        let vault = self.ports.vault.clone();
+        let of = (org, app, endpoint);
+        self.readers.read(move |conn| past_headers::find(conn, &vault, of, revision)).await
     }
 
     async fn create_event_type(

@@ -9,8 +9,9 @@ pub(crate) mod applications;
 pub(crate) mod endpoints;
 pub(crate) mod event_types;
 pub(crate) mod organizations;
+pub(crate) mod past_headers;
 
-use std::{fmt::Display, sync::Arc};
+use std::{collections::BTreeMap, fmt::Display, sync::Arc};
 
 use async_trait::async_trait;
 use domain::{
@@ -284,6 +285,18 @@ impl Catalog for PostgresStore {
     ) -> store::Result<Vec<Endpoint>> {
         let conn = self.shared.read().await?;
         Ok(endpoints::ever(&conn, &self.shared.ports.vault, org, app, ids).await?)
+    }
+
+    async fn headers_at(
+        &self,
+        org: OrganizationId,
+        app: ApplicationId,
+        endpoint: EndpointId,
+        revision: u32,
+    ) -> store::Result<Option<BTreeMap<String, String>>> {
+        let conn = self.shared.read().await?;
+        let vault = &self.shared.ports.vault;
+        Ok(past_headers::find(&conn, vault, (org, app, endpoint), revision).await?)
     }
 
     async fn create_event_type(

@@ -2,7 +2,7 @@
 //! died. What it keeps is the reference store's.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -201,6 +201,7 @@ delegate! {
     list_endpoints(org: OrganizationId, app: ApplicationId, page: PageRequest<EndpointId>) -> Result<Page<Endpoint>>;
     endpoint(org: OrganizationId, app: ApplicationId, endpoint: &Ref<EndpointId>) -> Result<Option<Endpoint>>;
     endpoints_ever(org: OrganizationId, app: ApplicationId, endpoints: &[EndpointId]) -> Result<Vec<Endpoint>>;
+    headers_at(org: OrganizationId, app: ApplicationId, endpoint: EndpointId, revision: u32) -> Result<Option<BTreeMap<String, String>>>;
     create_event_type(actor: &Actor, event_type: EventType) -> Result<Result<(), Refused<EventTypeName>>>;
     update_event_type(actor: &Actor, event_type: EventType, expected: Timestamp) -> Result<Result<(), Refused<EventTypeName>>>;
     expunge_event_type(actor: &Actor, org: OrganizationId, name: &EventTypeName) -> Result<Result<(), Refused<EventTypeName>>>;
