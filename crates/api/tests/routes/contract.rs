@@ -79,7 +79,7 @@ const INGEST: [(&str, &str); 20] = [
 const OUR_INGEST: [(&str, &str); 1] = [("POST", "/source/{source_id}/log/{log_id}/replay")];
 
 /// What we offer beyond it.
-const OURS: [(&str, &str); 45] = [
+const OURS: [(&str, &str); 46] = [
     ("GET", "/alert"),
     ("GET", "/alert/rule"),
     ("POST", "/alert/rule"),
@@ -99,6 +99,7 @@ const OURS: [(&str, &str); 45] = [
     ("POST", "/app/{app_id}/endpoint/{endpoint_id}/replay-missing"),
     ("POST", "/app/{app_id}/endpoint/{endpoint_id}/replay-missing/preview"),
     ("GET", "/app/{app_id}/endpoint/{endpoint_id}/state"),
+    ("GET", "/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}/headers"),
     ("POST", "/app/{app_id}/msg/batch"),
     ("POST", "/app/{app_id}/msg/precheck/active"),
     ("GET", "/app/{app_id}/msg/search"),
