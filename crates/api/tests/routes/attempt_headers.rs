@@ -42,7 +42,7 @@ impl Tried {
 
     fn whole(&self) -> Value {
         json!({
-            "accept": "*/*", "content-length": "2", "content-type": "application/json",
+            "accept": "*/*", "content-length": "7", "content-type": "application/json",
             "host": "example.com", "user-agent": "Hookwright", "webhook-id": self.message,
             "webhook-timestamp": "1790000000", "x-own": "mine",
         })
