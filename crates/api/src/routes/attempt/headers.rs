@@ -51,10 +51,10 @@ impl MessageAttemptHeadersOut {
 const fn reason(unknown: Unknown) -> &'static str {
     match unknown {
         Unknown::EndpointHeaders => {
-            "The endpoint's own headers, and `accept`: it was changed since, and what it had is not on record."
+            "The endpoint's own headers, and accept: it was changed since, and what it had is not on record."
         }
         Unknown::Body => {
-            "The signature, `content-type`, `content-length` and headers of the payload: it has expired, was \
+            "The signature, content-type, content-length and headers of the payload: it has expired, was \
              deleted, or is not what was sent."
         }
         Unknown::Secret => "The signature: a secret that it was made with is gone.",
