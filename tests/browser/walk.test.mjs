@@ -129,7 +129,7 @@ test("what others sent is text, to the letter", async () => {
   await close();
 });
 
-test("the request of an attempt is shown as its receiver got it", { timeout: 60_000 }, async () => {
+test("the request of an attempt is shown as its receiver got it", { timeout: 120_000 }, async () => {
   const { app, good, exact } = world;
   const headersOf = async (page) => {
     const lines = (await page.locator("pre[aria-label='Request headers']").innerText()).trim().split("\n");

@@ -28,7 +28,7 @@ export function SentRequest({ appId, attempt, payload }: Props) {
   const body = "content-type" in sent && sentBody(payload, sent["content-length"]);
   return (
     <Stack gap="xs">
-      <Text size="sm" fw={560} style={{ overflowWrap: "anywhere" }}>POST <SafeText>{attempt.url}</SafeText></Text>
+      <Text size="sm" style={{ overflowWrap: "anywhere" }}>POST <SafeText>{attempt.url}</SafeText></Text>
       {data.unknown.length > 0 && (
         <div role="note">
           <Text size="sm">This is not known any more:</Text>
