@@ -64,6 +64,8 @@ test("what the token does not allow is not offered", async () => {
   await page.getByRole("link", { name: "user.created" }).click();
   await page.getByText("usr_1").waitFor();
   assert.equal(await page.getByRole("button", { name: "Resend" }).count(), 0);
+  await page.getByRole("button", { name: "No answer" }).first().click();
+  await page.locator("pre[aria-label='Request headers']").getByText(`webhook-id: ${message.id}`).waitFor();
   fine("read only");
   await close();
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { accessible, api, launch, loaded, openConsole, tab, token } from "./browser.mjs";
-import { build, close, EXACT, HOSTILE, NAME, shown } from "./world.mjs";
+import { arrived, build, close, EXACT, HOSTILE, NAME, shown } from "./world.mjs";
 
 /** Most that the first page may cost over the wire. */
 const MOST_BYTES = 350_000;
@@ -126,5 +126,56 @@ test("what others sent is text, to the letter", async () => {
   await page.getByRole("button", { name: "Show all" }).click();
   await page.locator("pre[aria-label=Payload]").getByText("the end").waitFor();
   fine("hostile texts");
+  await close();
+});
+
+test("the request of an attempt is shown as its receiver got it", { timeout: 120_000 }, async () => {
+  const { app, good, exact } = world;
+  const headersOf = async (page) => {
+    const lines = (await page.locator("pre[aria-label='Request headers']").innerText()).trim().split("\n");
+    return Object.fromEntries(lines.map((line) => line.split(/: (.*)/s, 2)));
+  };
+  // What the endpoint has by now is not what it was sent with.
+  await api("PATCH", `/api/v1/app/${app.id}/endpoint/${good.id}/headers`, { headers: { "x-later": "yes", authorization: "hush" } });
+  for (const look of [{ scheme: "light" }, { scheme: "dark" }, { scheme: "light", phone: true }]) {
+    const { page, fine, close } = await tab(browser, look);
+    const asked = [];
+    page.on("request", (request) => asked.push(request.url()));
+    await openConsole(page, `/app/${app.id}/msg/${exact.id}`);
+    const attempt = page.getByRole("button", { name: "200" }).first();
+    await attempt.waitFor();
+    assert.equal(asked.filter((url) => url.endsWith("/headers")).length, 0, "it is loaded when it is opened");
+    await attempt.focus();
+    await page.keyboard.press("Enter");
+    await page.locator("pre[aria-label='Request headers']").waitFor();
+    const got = arrived.find(({ headers, body }) => headers["webhook-id"] === exact.id && body === EXACT && headers.host);
+    const told = await headersOf(page);
+    assert.match(told["webhook-signature"], /^v1,/);
+    assert(arrived.some(({ headers }) => headers["webhook-signature"] === told["webhook-signature"]), "the very signature");
+    for (const name of ["host", "content-length", "content-type", "user-agent", "webhook-id"]) assert.equal(told[name], got.headers[name], name);
+    assert.equal(told["x-later"] ?? told.authorization, undefined);
+    assert.equal(await page.locator("pre[aria-label='Request body']").innerText(), EXACT);
+    await page.getByRole("button", { name: "Copy request body" }).waitFor();
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert(wide <= 0, `${wide} pixels wider than the screen`);
+    await accessible(page, "the request of an attempt");
+    fine("the request of an attempt");
+    await close();
+  }
+
+  // What is secret is not shown, and what cannot be told is not made up.
+  const { page, fine, close } = await tab(browser);
+  const later = await api("POST", `/api/v1/app/${app.id}/msg`, { eventType: "user.created", payload: { id: "usr_later" } });
+  await openConsole(page, `/app/${app.id}/msg/${later.id}`);
+  await page.getByRole("button", { name: "200" }).first().click();
+  await page.locator("pre[aria-label='Request headers']").getByText("authorization: ••••••").waitFor();
+  assert.equal((await headersOf(page))["x-later"], "yes");
+  await api("DELETE", `/api/v1/app/${app.id}/msg/${later.id}/content`);
+  await page.reload();
+  await page.getByRole("button", { name: "200" }).first().click();
+  await page.getByText("it has expired, was deleted").waitFor();
+  assert.equal((await headersOf(page))["webhook-signature"], undefined);
+  assert.equal(await page.locator("pre[aria-label='Request body']").count(), 0);
+  fine("what is not known");
   await close();
 });

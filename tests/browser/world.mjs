@@ -16,8 +16,13 @@ export const NAME = HOSTILE.replace("\u0007", "");
 /** Beyond what a double can hold, with a member of the payload's own name inside. */
 export const EXACT = '{"id":9007199254740993123,"z":1.50,"a":{"payload":[]},"payload":"\\u00e9\\n"}';
 
-const server = createServer((request, response) => {
-  request.resume();
+/** What has arrived: each request's headers and body. */
+export const arrived = [];
+
+const server = createServer(async (request, response) => {
+  const parts = [];
+  for await (const part of request) parts.push(part);
+  arrived.push({ headers: request.headers, body: Buffer.concat(parts).toString() });
   response.statusCode = request.url.startsWith("/fails") ? 500 : 200;
   response.end(request.url.startsWith("/fails") ? HOSTILE : "taken");
 });

@@ -11,10 +11,10 @@ use domain::{
     id::{ApplicationId, EndpointId, OrganizationId},
     name::Ref,
     operational::OperationalEvent,
-    signature::SignatureType,
+    signature::{HeaderStyle, SignatureType},
     token::Capability,
 };
-use publish::{ApplicationCatalogue, Load, OrganizationCatalogue, Publisher};
+use publish::{ApplicationCatalogue, Load, OrganizationCatalogue, Publisher, RequestBuilder};
 use store::{
     Store, StoreError, history::Tenant, housekeeping::StoreStats, nodes::NodeInfo,
     rejected::RejectedRequest,
@@ -63,6 +63,8 @@ pub struct ApiOptions {
     pub judge: Option<Arc<dyn JudgeAgain>>,
     /// Tells of alerts; without it a test of that is answered 503, and no rule has an e-mail address.
     pub alerts: Option<Arc<dyn TellOfAlerts>>,
+    /// Makes requests as the engine does: says what attempts have sent.
+    pub requests: RequestBuilder,
 }
 
 /// Whoever tells of alerts.
@@ -116,6 +118,7 @@ impl ApiOptions {
             ready: Arc::new(|| true),
             judge: None,
             alerts: None,
+            requests: RequestBuilder::new(HeaderStyle::default(), "Hookwright"),
             listening: Arc::new(NoListening),
             node: Arc::new(NoNode),
             store_facts: StoreFacts::default(),
@@ -167,6 +170,8 @@ pub struct Api {
     pub judge: Option<Arc<dyn JudgeAgain>>,
     /// See [`ApiOptions`].
     pub alerts: Option<Arc<dyn TellOfAlerts>>,
+    /// See [`ApiOptions`].
+    pub requests: RequestBuilder,
     /// See [`ApiOptions`].
     pub listening: Arc<dyn Listening>,
     /// See [`ApiOptions`].
@@ -221,6 +226,7 @@ impl ApiState {
             ready: options.ready,
             judge: options.judge,
             alerts: options.alerts,
+            requests: options.requests,
             listening: options.listening,
             node: options.node,
             store_facts: options.store_facts,

@@ -13,9 +13,10 @@ use domain::{
     operational::{LastAttempt, OperationalEvent},
 };
 use futures_util::FutureExt;
+use publish::Signed;
 use store::{deliveries::Settle, failpoint};
 
-use crate::{core::Start, engine::Engine, request::Signed};
+use crate::{core::Start, engine::Engine};
 
 /// A delivery younger than this, never tried, is not over age: nothing needs to be looked up to know.
 const SURELY_FRESH: Duration = Duration::from_secs(60);
@@ -121,7 +122,8 @@ impl Engine {
     async fn make(&self, start: &Start) -> Result<Made, Unsent> {
         let body = self.sendable(start).await.map_err(Unsent::Over)?;
         let started_at = self.wall();
-        let signed = self.requests.build(&start.hot.message, body, &start.endpoint, started_at);
+        let (message, deadline) = (&start.hot.message, self.parts.options.request_timeout);
+        let signed = self.requests.build(message, body, &start.endpoint, started_at, deadline);
         failpoint::pass("attempt.before_send");
         let Signed { request, secrets, body_hash } = signed;
         if !self.may_send(start) {

@@ -16,7 +16,7 @@ use domain::{
     shard::{Shard, ShardSet},
 };
 use parking_lot::Mutex;
-use publish::{Catalogues, Hot, Publisher};
+use publish::{Catalogues, Hot, Publisher, RequestBuilder};
 use store::{Store, deliveries::LaneKey, nodes::Ownership};
 use tokio::{
     sync::{Notify, watch},
@@ -30,7 +30,6 @@ use crate::{
     housekeeping::Metrics,
     lane::LaneState,
     options::DispatchOptions,
-    request::RequestBuilder,
     spawn::spawn,
     time::EngineTime,
     turns::Reserve,
@@ -94,7 +93,7 @@ impl Engine {
             core.own(&Ownership::alone(), Duration::MAX, time.now());
         }
         Arc::new(Self {
-            requests: RequestBuilder::new(&parts.options),
+            requests: RequestBuilder::new(parts.options.header_style, &parts.options.user_agent),
             metrics: Metrics::new(),
             time,
             parts,

@@ -22,7 +22,6 @@ mod news;
 mod options;
 mod ownership;
 mod pages;
-mod request;
 mod rollups;
 mod settle;
 mod shards;

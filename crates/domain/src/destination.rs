@@ -3,7 +3,7 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use url::Url;
+use url::{Position, Url};
 
 use crate::{attempt::Outcome, endpoint::shown_url, id::ApplicationId};
 
@@ -15,6 +15,17 @@ pub const LISTENER_HOST: &str = "listen.hookwright.invalid";
 /// a connection of their own. The path of the URL tells listeners of an application apart.
 pub fn leads_to_listener(url: &Url) -> bool {
     url.host_str().is_some_and(|host| host.trim_end_matches('.') == LISTENER_HOST)
+}
+
+/// The `host` header of what is dialled at this URL.
+pub fn host(url: &Url) -> &str {
+    &url[Position::BeforeHost..Position::AfterPort]
+}
+
+/// Whether what is dialled at this URL is sent an `authorization` header made of the URL's credentials,
+/// unless another one is given.
+pub fn has_credentials(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 /// One exchange to carry out.

@@ -17,7 +17,7 @@ use domain::{
 };
 use gateway::{Gateway, GatewayOptions, cron::Scheduler};
 use parking_lot::Mutex;
-use publish::{Catalogues, PublishOptions, Publisher};
+use publish::{Catalogues, PublishOptions, Publisher, RequestBuilder};
 
 use crate::{
     alerting::{Out, Tests},
@@ -194,6 +194,7 @@ pub async fn build(config: &Config) -> anyhow::Result<House> {
         },
         judge: Some(Arc::new(Judge(gateway.clone()))),
         alerts: Some(Arc::new(Tests { tell, out, clock: clock.clone(), entropy: entropy.clone() })),
+        requests: RequestBuilder::new(config.signature_headers, &config.user_agent),
         ..ApiOptions::new(keys::jwt_keys(config)?)
     };
     let random = entropy.clone();

@@ -378,6 +378,7 @@ fn write_health(tx: &mut Tx<'_>, settle: &Settle, endpoint: &Ep) -> Result<bool>
         .prepare_cached("/* health */ UPDATE endpoint SET first_failure_at = ?2 WHERE no = ?1")?
         .execute(params![endpoint.no, since.map(Timestamp::as_micros)])?;
     if disable {
+        catalog::past_headers::keep(tx, endpoint.no, tx.now())?;
         tx.conn
             .prepare_cached(
                 "/* health */ UPDATE endpoint SET disabled = 1, revision = revision + 1

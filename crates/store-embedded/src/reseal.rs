@@ -14,7 +14,12 @@ impl EmbeddedStore {
     pub async fn reseal(&self) -> Result<usize, StoreError> {
         let label = Label { rows: STEP_ROWS, ..Label::other("reseal") };
         let mut resealed = 0;
-        for part in [catalog::reseal_applications, catalog::reseal_endpoints, rejected::reseal] {
+        for part in [
+            catalog::reseal_applications,
+            catalog::reseal_endpoints,
+            catalog::past_headers::reseal,
+            rejected::reseal,
+        ] {
             let mut after = Some(0);
             while let Some(from) = after {
                 let step = move |tx: &mut Tx<'_>| part(tx, from, STEP_ROWS);

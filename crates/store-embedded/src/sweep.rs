@@ -303,7 +303,8 @@ impl Step<'_> {
             .await
     }
 
-    /// Tasks and alerts that have ended and rows of the audit, of before the end of history.
+    /// Tasks and alerts that have ended, rows of the audit and endpoints' past headers, of before the end
+    /// of history.
     async fn records(self) -> Result<Swept, StoreError> {
         let Self { readers, writer, limits } = self;
         let RetentionLimits { history_before, rows, .. } = limits;
@@ -313,6 +314,7 @@ impl Step<'_> {
                 let sql = r#"/* sweep */ SELECT EXISTS
                     (SELECT 1 FROM task WHERE id < ?1 AND status <> '"running"')
                     OR EXISTS (SELECT 1 FROM alert WHERE id < ?1 AND NOT live)
+                    OR EXISTS (SELECT 1 FROM past_headers WHERE replaced_at < ?2)
                     OR (SELECT at FROM audit ORDER BY no LIMIT 1) < ?2"#;
                 let params = params![end, before];
                 Ok(conn
@@ -335,7 +337,11 @@ impl Step<'_> {
                 let alerts = "/* sweep */ DELETE FROM alert WHERE no IN (SELECT no FROM alert
                     WHERE id < ?1 AND NOT live ORDER BY id LIMIT ?2)";
                 let alerts = tx.conn.prepare_cached(alerts)?.execute(params![end, rows as i64])?;
-                let more = [tasks, audit, alerts].contains(&rows);
+                let headers = "/* sweep */ DELETE FROM past_headers WHERE no IN
+                    (SELECT no FROM past_headers WHERE replaced_at < ?1 ORDER BY replaced_at LIMIT ?2)";
+                let headers =
+                    tx.conn.prepare_cached(headers)?.execute(params![before, rows as i64])?;
+                let more = [tasks, audit, alerts, headers].contains(&rows);
                 Ok(Swept { more, ..Swept::default() })
             })
             .await

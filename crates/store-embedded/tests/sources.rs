@@ -50,7 +50,9 @@ impl Held {
         let app = f.new_source(at(0));
         f.create_application(&app).await;
         let endpoint = Endpoint { transformation: transformation(), ..f.new_endpoint(&app, at(0)) };
-        f.create_endpoint(&endpoint).await;
+        let headers = [("x-key".into(), "hidden-in-a-past-header".into())].into();
+        f.create_endpoint(&Endpoint { headers, ..endpoint.clone() }).await;
+        let endpoint = f.update_endpoint(&endpoint, |_| {}).await;
         let mut request = f.new_rejected(&app, at(1));
         request.url = "/in/…?key=hidden-in-the-query".into();
         request.headers.push(("x-key".into(), "hidden-in-the-headers".into()));
@@ -69,6 +71,9 @@ impl Held {
             (&found.application, &*found.endpoints),
             (&self.app, &[self.endpoint.clone()][..])
         );
+        let found = store.headers_at(org, app, self.endpoint.id, 1).await;
+        let headers = [("x-key".into(), "hidden-in-a-past-header".into())].into();
+        assert_eq!(found, Ok(Some(headers)));
         let found = store.rejected(tenant(&self.app), self.request.id).await;
         assert_eq!(found, Ok(Some(self.request.clone())));
         let found = store.alert_rule(self.rule.org, self.rule.id).await;
@@ -86,7 +91,7 @@ async fn secrets_open_only_with_their_key() {
     // Both keys open; after sealing anew the new one is enough.
     let store = dir.try_open(&[[1; 32], [2; 32]]).expect("opens");
     held.assert_in(&store).await;
-    assert_eq!(store.reseal().await, Ok(4));
+    assert_eq!(store.reseal().await, Ok(5));
     assert_eq!(store.reseal().await, Ok(0), "nothing is left to do");
     drop(store);
     held.assert_in(&dir.try_open(&[[2; 32]]).expect("opens with the new key")).await;
@@ -145,7 +150,7 @@ async fn files_of_the_release_before_are_brought_forward() {
     };
     connect(&dir)
         .execute_batch(
-            "DROP TABLE alert_rule; DROP TABLE alert;
+            "DROP TABLE alert_rule; DROP TABLE alert; DROP TABLE past_headers;
              DROP TABLE rollup; DROP TABLE rollup_app; DROP TABLE rollup_type; DROP TABLE rolled_up;
              DROP INDEX endpoint_failing; DROP TABLE rejected; DROP INDEX application_source;
              ALTER TABLE application DROP COLUMN source;

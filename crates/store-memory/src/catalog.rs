@@ -1,5 +1,7 @@
 //! Applications, endpoints, event types, settings.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use domain::{
     application::Application,
@@ -170,7 +172,10 @@ impl State {
         }
         let enabled = stored.disabled && !endpoint.disabled;
         endpoint.first_failure_at = stored.first_failure_at.filter(|_| !enabled);
+        let past = (stored.headers.clone(), endpoint.updated_at);
+        let revision = ((org, app, endpoint.id), stored.revision);
         *stored = endpoint;
+        self.past_headers.insert(revision, past);
         self.app_changed(org, app);
         Ok(())
     }
@@ -433,6 +438,24 @@ impl Catalog for MemoryStore {
                 of
             };
             apps.take(limit).map(|((_, app), _)| of(*app)).collect()
+        })
+    }
+
+    async fn headers_at(
+        &self,
+        org: OrganizationId,
+        app: ApplicationId,
+        endpoint: EndpointId,
+        revision: u32,
+    ) -> Result<Option<BTreeMap<String, String>>> {
+        self.act(|state| {
+            let key = (org, app, endpoint);
+            let past = state.past_headers.get(&(key, revision)).map(|(headers, _)| headers);
+            let present = || {
+                let row = state.endpoints.get(&key)?;
+                (row.endpoint.revision == revision).then_some(&row.endpoint.headers)
+            };
+            past.or_else(present).cloned()
         })
     }
 

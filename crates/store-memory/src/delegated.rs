@@ -1,5 +1,7 @@
 //! What a node does as its store does it. Some calls tell the others what has changed.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use domain::{
     alert::{Alert, Rule},
@@ -90,6 +92,8 @@ delegate!(Catalog {
     endpoints_ever(org: OrganizationId, app: ApplicationId, endpoints: &[EndpointId]) -> Vec<Endpoint>;
     subscriptions(org: OrganizationId, after: Option<ApplicationId>, limit: usize)
         -> Vec<Subscriptions>;
+    headers_at(org: OrganizationId, app: ApplicationId, endpoint: EndpointId, revision: u32)
+        -> Option<BTreeMap<String, String>>;
     create_event_type(actor: &Actor, event_type: EventType)
         -> Result<(), Refused<EventTypeName>>, tells of_organization(event_type.org);
     update_event_type(actor: &Actor, event_type: EventType, expected: Timestamp)

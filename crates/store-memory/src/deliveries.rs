@@ -58,8 +58,8 @@ impl State {
         }
         let Settle { delivery, attempt, next, health, messages, .. } = settle;
         let mut settled = Settled { superseded: !current, ..Settled::default() };
+        let at = attempt.as_ref().map_or(delivery.due, ended_at);
         if current {
-            let at = attempt.as_ref().map_or(delivery.due, ended_at);
             self.advance(&delivery, attempt.as_ref(), next, at);
             if matches!(next, Next::End(EndState::Succeeded, _))
                 && delivery.trigger != Trigger::Automatic
@@ -72,7 +72,7 @@ impl State {
             let key = (attempt.org, attempt.app, attempt.message, attempt.id);
             self.attempts.entry(key).or_insert(attempt);
         }
-        settled.health_changed = self.health(&delivery, health);
+        settled.health_changed = self.health(&delivery, health, at);
         settled.published = messages.into_iter().map(|new| self.publish(new)).collect();
         settled
     }
@@ -118,7 +118,7 @@ impl State {
     }
 
     /// Writes a transition of the endpoint's health; whether it was one.
-    fn health(&mut self, of: &Delivery, health: Health) -> bool {
+    fn health(&mut self, of: &Delivery, health: Health, at: Timestamp) -> bool {
         let Some(endpoint) = self.live_endpoint((of.org, of.app, of.endpoint)) else {
             return false;
         };
@@ -132,7 +132,10 @@ impl State {
             Health::Disable { fail_since } if !endpoint.disabled => {
                 endpoint.disabled = true;
                 endpoint.first_failure_at.get_or_insert(fail_since);
+                let revision = ((of.org, of.app, of.endpoint), endpoint.revision);
+                let past = (endpoint.headers.clone(), at);
                 endpoint.revision += 1;
+                self.past_headers.insert(revision, past);
                 self.app_changed(of.org, of.app);
             }
             _ => return false,

@@ -38,6 +38,7 @@ impl State {
         self.revocations.retain(|revocation| revocation.forget_at > limits.now);
         self.tokens.retain(|_, token| token.expires_at > limits.now);
         self.audit.retain(|_, row| row.at >= limits.history_before);
+        self.past_headers.retain(|_, (_, ended)| *ended >= limits.history_before);
         swept
     }
 

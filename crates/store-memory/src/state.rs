@@ -72,6 +72,8 @@ pub(crate) struct State {
     pub event_types: BTreeMap<(OrganizationId, EventTypeName), EventType>,
     pub applications: BTreeMap<(OrganizationId, ApplicationId), ApplicationRow>,
     pub endpoints: BTreeMap<EndpointKey, EndpointRow>,
+    /// Of revisions that are past, and when they ended.
+    pub past_headers: BTreeMap<(EndpointKey, u32), (BTreeMap<String, String>, Timestamp)>,
     pub messages: BTreeMap<MessageKey, MessageRow>,
     /// Of every delivery, ended or not.
     pub records: BTreeMap<RecordKey, DeliveryRecord>,

@@ -57,6 +57,10 @@ pub(crate) async fn write(
     if changed.is_empty() {
         return Ok(changed);
     }
+    for (org, app, endpoint, _) in &disabling {
+        let of = (*org, *app, *endpoint);
+        catalog::past_headers::keep(tx, of, ports.clock.now()).await?;
+    }
     let sql = "/* health */ UPDATE endpoint e SET first_failure_at = u.since,
              disabled = e.disabled OR u.disable, revision = e.revision + u.disable::integer
          FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bigint[], $5::boolean[])

@@ -27,6 +27,8 @@ type Step<P> = (Option<P>, usize);
 type ApplicationPlace = [Vec<u8>; 2];
 /// Organization, application, endpoint.
 type EndpointPlace = [Vec<u8>; 3];
+/// Organization, application, endpoint, revision.
+type RevisionPlace = ([Vec<u8>; 3], i32);
 /// Organization, application, refused request.
 type RejectedPlace = [Vec<u8>; 3];
 /// Organization, rule.
@@ -46,6 +48,9 @@ impl PostgresStore {
         let of_endpoints = shared
             .reseal_all(|tx, after| async move { endpoints(&tx, vault, after).await })
             .await?;
+        let of_past_headers = shared
+            .reseal_all(|tx, after| async move { past_headers(&tx, vault, after).await })
+            .await?;
         let of_responses = shared
             .reseal_all(|tx, after| async move { responses(&tx, vault, after).await })
             .await?;
@@ -58,7 +63,8 @@ impl PostgresStore {
             Ok(Ok::<_, Infallible>(()))
         };
         let Ok(()) = shared.change(check).await?;
-        Ok(of_applications + of_endpoints + of_responses + of_rejected + of_rules)
+        let of_catalogue = of_applications + of_endpoints + of_past_headers;
+        Ok(of_catalogue + of_responses + of_rejected + of_rules)
     }
 }
 
@@ -153,6 +159,40 @@ async fn endpoints(tx: &Tx, vault: &Vault, after: EndpointPlace) -> Result<Step<
     let Some(last) = found.last() else { return Ok((None, resealed)) };
     let part = |column| Ok::<_, Error>(rows::bytes(last, column)?.to_vec());
     Ok((Some([part(0)?, part(1)?, part(2)?]), resealed))
+}
+
+/// The past headers behind `after`, once all endpoints are done: what is copied from them by then is sealed
+/// anew already, and what was copied before, while they were locked, is here.
+async fn past_headers(
+    tx: &Tx,
+    vault: &Vault,
+    (key, revision): RevisionPlace,
+) -> Result<Step<RevisionPlace>> {
+    let found = tx
+        .query(
+            "/* reseal */ SELECT org, app, endpoint, revision, headers FROM past_headers
+             WHERE (org, app, endpoint, revision) > ($1, $2, $3, $4)
+             ORDER BY org, app, endpoint, revision LIMIT $5 FOR UPDATE",
+            &[&key[0], &key[1], &key[2], &revision, &STEP_ROWS],
+        )
+        .await?;
+    let mut resealed = 0;
+    for row in &found {
+        let Some(sealed) = rows::get::<Option<&[u8]>>(row, 4)? else { continue };
+        let owner = Column::Headers.owner(rows::id(row, 2)?);
+        let Some(anew) = vault.reseal(&owner, sealed)? else { continue };
+        let key = [rows::bytes(row, 0)?, rows::bytes(row, 1)?, rows::bytes(row, 2)?];
+        tx.execute(
+            "/* reseal */ UPDATE past_headers SET headers = $5
+             WHERE org = $1 AND app = $2 AND endpoint = $3 AND revision = $4",
+            &[&key[0], &key[1], &key[2], &rows::get::<i32>(row, 3)?, &anew],
+        )
+        .await?;
+        resealed += 1;
+    }
+    let Some(last) = found.last() else { return Ok((None, resealed)) };
+    let part = |column| Ok::<_, Error>(rows::bytes(last, column)?.to_vec());
+    Ok((Some(([part(0)?, part(1)?, part(2)?], rows::get(last, 3)?)), resealed))
 }
 
 /// The saved answers behind `after`.

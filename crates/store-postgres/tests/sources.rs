@@ -43,7 +43,9 @@ impl Held {
             variables: Some([("key".into(), "hidden-in-the-variables".into())].into()),
         });
         endpoint.url = "https://user:secret@example.com/hook".parse().expect("a url");
-        f.create_endpoint(&endpoint).await;
+        let headers = [("x-key".into(), "hidden-in-a-past-header".into())].into();
+        f.create_endpoint(&Endpoint { headers, ..endpoint.clone() }).await;
+        let endpoint = f.update_endpoint(&endpoint, |_| {}).await;
         let request = f.new_rejected(&app, at(1));
         store.keep_rejected(vec![request.clone()]).await.expect("kept");
         let rule = f.new_rule(at(2));
@@ -59,6 +61,9 @@ impl Held {
             (found.application, found.endpoints),
             (self.app.clone(), vec![self.endpoint.clone()])
         );
+        let found = store.headers_at(org, app, self.endpoint.id, 1).await;
+        let headers = [("x-key".into(), "hidden-in-a-past-header".into())].into();
+        assert_eq!(found, Ok(Some(headers)));
         let found = store.rejected(tenant(&self.app), self.request.id).await;
         assert_eq!(found, Ok(Some(self.request.clone())));
         let found = store.alert_rule(self.rule.org, self.rule.id).await;
@@ -80,7 +85,7 @@ async fn secrets_open_only_with_their_key() {
     database.sql(&format!("UPDATE endpoint SET transformation = '{before}'"));
     let held = Held { endpoint, ..held };
 
-    assert_eq!(store.reseal().await, Ok(4));
+    assert_eq!(store.reseal().await, Ok(5));
     assert_eq!(store.reseal().await, Ok(0), "nothing is left to do");
     let store = database.try_open(&[[2; 32]], 3).await.expect("opens with the new key");
     held.assert_in(&store).await;
@@ -140,7 +145,7 @@ async fn nodes_of_the_release_before_go_on() {
     let endpoint = f.endpoint(&app).await;
     drop(store);
     database.sql(
-        "DROP TABLE alert_rule; DROP TABLE alert; DROP TABLE rejected; ALTER TABLE application DROP COLUMN source;
+        "DROP TABLE past_headers, alert_rule, alert, rejected; ALTER TABLE application DROP COLUMN source;
          ALTER TABLE endpoint DROP COLUMN transformation; DROP INDEX task_open;
          ALTER TABLE task DROP COLUMN scanned, DROP COLUMN total, DROP COLUMN result; ALTER TABLE token DROP COLUMN name,
          DROP COLUMN access, DROP COLUMN hash, DROP COLUMN last_used_at;
@@ -168,6 +173,13 @@ async fn nodes_of_the_release_before_go_on() {
              SELECT org, org, null, '\"s\"', 1, 2 FROM application LIMIT 1",
     );
     held.assert_in(&store).await;
+    // What they overwrite is not known any more, and nothing else is said to have been there.
+    database.sql("UPDATE endpoint SET revision = revision + 1 WHERE revision = 2");
+    let held_at = async |revision| {
+        let (org, app) = (held.app.org, held.app.id);
+        store.headers_at(org, app, held.endpoint.id, revision).await.expect("headers_at").is_some()
+    };
+    assert_eq!([held_at(1).await, held_at(2).await, held_at(3).await], [true, false, true]);
     let tokens = store.list_tokens(app.org, first(10)).await.expect("lists").items;
     let known = tokens.iter().map(|token| (token.access, token.hash, token.session_id.as_deref()));
     assert_eq!(known.collect::<Vec<_>>(), [(Access::Full, None, Some("s"))]);

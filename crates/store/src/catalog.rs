@@ -1,5 +1,7 @@
 //! Who the customers are, where they listen, and what is sent.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use domain::{
     application::Application,
@@ -202,6 +204,16 @@ pub trait Catalog: Send + Sync {
         after: Option<ApplicationId>,
         limit: usize,
     ) -> Result<Vec<Subscriptions>>;
+    /// An endpoint's own headers as they were at one of its revisions, deleted or not: what an attempt
+    /// of that revision was sent with. `None` if they are not known: the revision has ended before
+    /// history begins, or before stores kept this, or has not come yet.
+    async fn headers_at(
+        &self,
+        org: OrganizationId,
+        app: ApplicationId,
+        endpoint: EndpointId,
+        revision: u32,
+    ) -> Result<Option<BTreeMap<String, String>>>;
 
     /// Adds an event type; replaces an archived one of that name. `Taken` by a live one.
     async fn create_event_type(

@@ -128,9 +128,13 @@ pub fn open_source(
 }
 
 /// An endpoint's headers; `None` if it has none.
-pub fn seal_headers(vault: &Vault, endpoint: &Endpoint) -> Option<Vec<u8>> {
-    let sealed = || vault.seal(&Column::Headers.owner(endpoint.id), &json(&endpoint.headers));
-    (!endpoint.headers.is_empty()).then(sealed)
+pub fn seal_headers(
+    vault: &Vault,
+    id: EndpointId,
+    headers: &BTreeMap<String, String>,
+) -> Option<Vec<u8>> {
+    let sealed = || vault.seal(&Column::Headers.owner(id), &json(headers));
+    (!headers.is_empty()).then(sealed)
 }
 
 /// Opens what [`seal_headers`] made.

@@ -122,6 +122,7 @@ macro_rules! __suite_list {
                 refuse_a_stale_revision,
                 are_named_after_they_are_deleted,
                 leave_a_task_when_deleted,
+                keep_the_headers_of_past_revisions,
                 are_listed_in_pages_both_ways,
                 of_two_tenants_never_meet,
                 are_summed_up_by_application,
@@ -239,6 +240,7 @@ macro_rules! __suite_list {
                 takes_payloads_beside_history,
                 takes_expired_claims,
                 takes_old_tasks,
+                takes_past_headers,
                 counts_what_remains,
             ;
         );

@@ -12,8 +12,8 @@ use aws_lc_rs::digest;
 pub use self::{
     mover::{MoveError, Mover, Progress, tally},
     record::{
-        AuditRow, MovedBody, MovedDelivery, MovedMarks, MovedMessage, MovedRollup, Part, Record,
-        is_blank,
+        AuditRow, MovedBody, MovedDelivery, MovedHeaders, MovedMarks, MovedMessage, MovedRollup,
+        Part, Record, is_blank,
     },
     tally::Tally,
 };

@@ -48,3 +48,21 @@ export function pretty(json: string): string {
   }
   return out;
 }
+
+/**
+ * The body that a message's deliveries have, of the payload as the API answers it: what is no JSON object
+ * stands there in `rawPayload`. `length` is its `content-length`, if it has one. `null` if it is neither of
+ * both: blanks around an object are not answered, and bytes that are no text not as they are.
+ */
+export function sentBody(payload: string, length: string | undefined): string | null {
+  const raw = rawPayload(payload);
+  if (length === undefined) return raw === null ? payload : null;
+  const is = (text: string) => new TextEncoder().encode(text).length === Number(length);
+  if (is(payload)) return payload;
+  return raw !== null && is(raw) && !raw.includes("\ufffd") ? raw : null;
+}
+
+function rawPayload(payload: string): string | null {
+  const { rawPayload, ...others } = JSON.parse(payload) as Record<string, unknown>;
+  return typeof rawPayload === "string" && Object.keys(others).length === 0 ? rawPayload : null;
+}

@@ -818,6 +818,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}/headers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Attempt Headers
+         * @description Calculates the headers that an attempt's request was sent with, from what is on record: the message, the
+         *     endpoint's headers as they were at that time, and the secrets that it was signed with. Which signature
+         *     headers there are, and the `user-agent`, are settings of the server; they are answered as they are now. An
+         *     attempt that got no connection has the headers that it would have sent.
+         */
+        get: operations["v1.message-attempt.get-headers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/app/{app_id}/msg/{msg_id}/content": {
         parameters: {
             query?: never;
@@ -3965,6 +3988,17 @@ export interface components {
          * @enum {string}
          */
         LiveStatus: "success" | "fail";
+        /** @description Headers of an attempt's request. */
+        MessageAttemptHeadersOut: {
+            /** @description Names of those whose values are not shown. */
+            sensitive: string[];
+            /** @description With their values; names are in lower case, and values of one name are joined by `, `. */
+            sentHeaders: {
+                [key: string]: string;
+            };
+            /** @description What cannot be told of the request any more, and why: a sentence each. */
+            unknown: string[];
+        };
         /** @description One try. */
         MessageAttemptOut: {
             /** @description To which endpoint. */
@@ -11010,6 +11044,131 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Request timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+            /** @description Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HttpErrorOut"];
+                };
+            };
+        };
+    };
+    "v1.message-attempt.get-headers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The application's id or uid. */
+                app_id: string;
+                /** @description The message's id or eventId. */
+                msg_id: string;
+                /** @description The attempt's id. */
+                attempt_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageAttemptHeadersOut"];
+                };
             };
             /** @description Bad request */
             400: {

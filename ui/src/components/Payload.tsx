@@ -15,15 +15,17 @@ interface Props {
   label: string;
   /** The name of the file to download. */
   file?: string;
+  /** Every blank of it counts: JSON is not indented. */
+  verbatim?: boolean;
 }
 
 /** A body, as text and nothing else. */
-export function Payload({ text, label, file = "payload.json" }: Props) {
+export function Payload({ text, label, file = "payload.json", verbatim = false }: Props) {
   const [all, setAll] = useState(false);
   const shown = useMemo(() => {
     const whole = text.length <= AT_ONCE || all;
-    return visible(whole ? pretty(text) : text.slice(0, AT_ONCE));
-  }, [text, all]);
+    return visible(!whole ? text.slice(0, AT_ONCE) : verbatim ? text : pretty(text));
+  }, [text, all, verbatim]);
   const cut = text.length > AT_ONCE && !all;
   return (
     <div className="hw-payload">

@@ -43,7 +43,7 @@ export function Message() {
       <div className="hw-halves">
         <Stack gap="lg" miw={0}>
           {data && <Deliveries appId={appId} msgId={data.message.id} payload={data.payload} />}
-          {data && <Attempts appId={appId} msgId={data.message.id} />}
+          {data && <Attempts appId={appId} msgId={data.message.id} payload={data.payload} />}
         </Stack>
         <Stack gap="lg" miw={0}>
           {message && (

@@ -83,7 +83,7 @@ const STATISTICS: [(&str, &str); 2] =
 const OUR_INGEST: [(&str, &str); 1] = [("POST", "/source/{source_id}/log/{log_id}/replay")];
 
 /// What we offer beyond it.
-const OURS: [(&str, &str); 46] = [
+const OURS: [(&str, &str); 47] = [
     ("GET", "/alert"),
     ("GET", "/alert/{alert_id}"),
     ("GET", "/alert/rule"),
@@ -104,6 +104,7 @@ const OURS: [(&str, &str); 46] = [
     ("POST", "/app/{app_id}/endpoint/{endpoint_id}/replay-missing"),
     ("POST", "/app/{app_id}/endpoint/{endpoint_id}/replay-missing/preview"),
     ("GET", "/app/{app_id}/endpoint/{endpoint_id}/state"),
+    ("GET", "/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}/headers"),
     ("POST", "/app/{app_id}/msg/batch"),
     ("POST", "/app/{app_id}/msg/precheck/active"),
     ("GET", "/app/{app_id}/msg/search"),

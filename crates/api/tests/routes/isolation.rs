@@ -355,6 +355,7 @@ async fn an_application_token_reaches_its_own_alone() {
         "v1.message-attempt.list-attempted-messages",
         "v1.message-attempt.list-attempted-destinations",
         "v1.message-attempt.get",
+        "v1.message-attempt.get-headers",
         "v1.message-attempt.resend",
         "v1.event-type.list",
         "v1.event-type.get",

@@ -5,6 +5,7 @@ mod alert;
 mod analytics;
 mod application;
 mod attempt;
+mod attempt_headers;
 mod audit_log;
 mod auth;
 mod background_task;

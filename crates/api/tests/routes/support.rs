@@ -324,7 +324,7 @@ impl Server {
         self.store.settle(vec![settle]).await.expect("settles");
     }
 
-    fn outcome(&self, hot: &Hot, status_code: u16, response: &[u8], next: Next) -> Settle {
+    pub fn outcome(&self, hot: &Hot, status_code: u16, response: &[u8], next: Next) -> Settle {
         let success = (200..300).contains(&status_code);
         let now = self.clock.now();
         let d = &hot.delivery;

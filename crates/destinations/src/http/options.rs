@@ -3,6 +3,7 @@
 use std::{fmt, net::IpAddr, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use domain::destination::has_credentials;
 use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::CertificateDer;
@@ -177,7 +178,7 @@ impl NoProxy {
 impl Credentials {
     /// The userinfo of a URL, unescaped; `None` if it has none.
     pub(super) fn of(url: &Url) -> Option<Self> {
-        if url.username().is_empty() && url.password().is_none() {
+        if !has_credentials(url) {
             return None;
         }
         Some(Self {

@@ -1,7 +1,10 @@
 //! The request that goes out.
 
 use bytes::Bytes;
-use domain::{attempt::OutcomeClass, destination::Request};
+use domain::{
+    attempt::OutcomeClass,
+    destination::{self, Request},
+};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri,
     header::{
@@ -26,7 +29,7 @@ pub(super) fn build(request: Request) -> Result<Message, Failure> {
     let url: &Url = &request.url;
     let target = Uri::try_from(&url[Position::BeforePath..Position::AfterQuery])
         .map_err(|e| invalid(format!("the URL cannot be requested: {e}")))?;
-    let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort])
+    let host = HeaderValue::from_str(destination::host(url))
         .map_err(|_| invalid("the URL's host cannot be sent".to_owned()))?;
     let mut headers = HeaderMap::with_capacity(request.headers.len() + 3);
     headers.append(HOST, host);

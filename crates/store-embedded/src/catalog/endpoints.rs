@@ -21,7 +21,7 @@ use store::{
 };
 use url::Url;
 
-use super::{applications, audit};
+use super::{applications, audit, past_headers};
 use crate::{
     error::{Error, Result},
     rows, tasks,
@@ -244,6 +244,7 @@ pub(super) fn update(
         _ => {}
     }
     let enabled = disabled && !endpoint.disabled;
+    past_headers::keep(tx, no, endpoint.updated_at)?;
     write(tx, no, endpoint, failing.filter(|_| !enabled))?;
     applications::bump(tx, app.no, endpoint.app)?;
     audit(tx, app.org_no, actor, "endpoint.update", &endpoint.id, &of_endpoint(endpoint))?;
@@ -277,7 +278,7 @@ pub(crate) fn write(
             rows::opt_to_json(endpoint.event_types.as_ref()),
             rows::opt_to_json(endpoint.channels.as_ref()),
             rows::to_json(&endpoint.metadata),
-            sealed::seal_headers(vault, endpoint),
+            sealed::seal_headers(vault, endpoint.id, &endpoint.headers),
             sealed::seal_secrets(vault, endpoint),
             rows::opt_to_json(endpoint.retry_schedule.as_ref()),
             first_failure_at.map(Timestamp::as_micros),

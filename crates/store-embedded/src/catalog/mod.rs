@@ -4,7 +4,10 @@ pub(crate) mod applications;
 pub(crate) mod endpoints;
 pub(crate) mod event_types;
 mod organizations;
+pub(crate) mod past_headers;
 mod subscriptions;
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::{
@@ -254,6 +257,18 @@ impl Catalog for EmbeddedStore {
         limit: usize,
     ) -> store::Result<Vec<Subscriptions>> {
         self.readers.read(move |conn| subscriptions::list(conn, org, after, limit)).await
+    }
+
+    async fn headers_at(
+        &self,
+        org: OrganizationId,
+        app: ApplicationId,
+        endpoint: EndpointId,
+        revision: u32,
+    ) -> store::Result<Option<BTreeMap<String, String>>> {
+        let vault = self.ports.vault.clone();
+        let of = (org, app, endpoint);
+        self.readers.read(move |conn| past_headers::find(conn, &vault, of, revision)).await
     }
 
     async fn create_event_type(

@@ -13,7 +13,7 @@ use domain::{
 use rusqlite::{Connection, params};
 use store::{
     sealed,
-    transfer::{Batch, Limits, Record, is_blank},
+    transfer::{Batch, Limits, MovedHeaders, Record, is_blank},
     vault::Vault,
 };
 
@@ -73,6 +73,31 @@ pub(super) fn endpoints(
         let endpoint = endpoints::endpoint(row, vault, rows::id(row, 20)?, rows::id(row, 21)?)?;
         let record = Record::Endpoint { endpoint, deleted_at: rows::opt_time(row, 18)? };
         Ok((Key::place(row.get(19)?, &[]), Some(record)))
+    })
+}
+
+pub(super) fn past_headers(
+    conn: &Connection,
+    vault: &Vault,
+    after: &Key,
+    limits: Limits,
+) -> Result<Batch> {
+    let sql = "/* export */ SELECT p.no, p.revision, p.headers, p.replaced_at, e.id, a.id, o.id
+               FROM past_headers p CROSS JOIN endpoint e ON e.no = p.endpoint_no
+               CROSS JOIN application a ON a.no = e.app_no CROSS JOIN organization o ON o.no = a.org_no
+               WHERE p.no > ?1 ORDER BY p.no";
+    page(conn, sql, [after.no], limits, |row| {
+        let endpoint = rows::id(row, 4)?;
+        let sealed = row.get_ref(2)?.as_blob_or_null().map_err(Error::corrupt)?;
+        let record = Record::PastHeaders(MovedHeaders {
+            org: rows::id(row, 6)?,
+            app: rows::id(row, 5)?,
+            endpoint,
+            revision: row.get(1)?,
+            headers: sealed::open_headers(vault, endpoint, sealed)?,
+            replaced_at: rows::time(row, 3)?,
+        });
+        Ok((Key::place(row.get(0)?, &[]), Some(record)))
     })
 }
 
@@ -158,6 +183,17 @@ pub(super) fn write_endpoint(
         .prepare_cached("/* import */ UPDATE endpoint SET lane = ?2 WHERE no = ?1")?
         .execute([no, tx::lane(shard, no)])?;
     endpoints::write(tx, no, endpoint, endpoint.first_failure_at)
+}
+
+pub(super) fn write_past_headers(tx: &mut Tx<'_>, past: &MovedHeaders) -> Result<()> {
+    let MovedHeaders { org, app, endpoint: id, revision, headers, replaced_at } = past;
+    let endpoint = tx.endpoint(*org, *app, *id)?.ok_or_else(|| missing(id))?;
+    let sealed = sealed::seal_headers(&tx.ports.vault, *id, headers);
+    let sql = "/* import */ INSERT INTO past_headers (endpoint_no, revision, headers, replaced_at)
+               VALUES (?1, ?2, ?3, ?4)";
+    let params = params![endpoint.no, revision, sealed, replaced_at.as_micros()];
+    tx.conn.prepare_cached(sql)?.execute(params)?;
+    Ok(())
 }
 
 pub(super) fn write_event_type(tx: &mut Tx<'_>, event_type: &EventType) -> Result<()> {

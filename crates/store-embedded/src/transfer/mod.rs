@@ -90,6 +90,7 @@ fn export(
         Part::Organizations => catalog::organizations(conn, after, limits),
         Part::Applications => catalog::applications(conn, vault, after, limits),
         Part::Endpoints => catalog::endpoints(conn, vault, after, limits),
+        Part::PastHeaders => catalog::past_headers(conn, vault, after, limits),
         Part::EventTypes => catalog::event_types(conn, after, limits),
         Part::Messages => history::messages(conn, after, limits),
         Part::Deliveries => history::deliveries(conn, after, limits),
@@ -118,6 +119,7 @@ fn write(tx: &mut Tx<'_>, record: &Record) -> Result<()> {
         Record::Endpoint { endpoint, deleted_at } => {
             catalog::write_endpoint(tx, endpoint, *deleted_at)
         }
+        Record::PastHeaders(past) => catalog::write_past_headers(tx, past),
         Record::EventType(event_type) => catalog::write_event_type(tx, event_type),
         Record::Message(message) => history::write_message(tx, message),
         Record::Delivery(delivery) => history::write_delivery(tx, delivery),
@@ -168,6 +170,7 @@ fn import(tx: &mut Tx<'_>, records: &[Record], step: &Step) -> Result<()> {
 fn is_empty(conn: &Connection) -> Result<bool> {
     let sql = "/* move */ SELECT NOT (EXISTS (SELECT 1 FROM organization)
         OR EXISTS (SELECT 1 FROM application) OR EXISTS (SELECT 1 FROM endpoint)
+        OR EXISTS (SELECT 1 FROM past_headers)
         OR EXISTS (SELECT 1 FROM event_type) OR EXISTS (SELECT 1 FROM message)
         OR EXISTS (SELECT 1 FROM payload) OR EXISTS (SELECT 1 FROM delivery)
         OR EXISTS (SELECT 1 FROM due) OR EXISTS (SELECT 1 FROM attempt)
@@ -186,6 +189,7 @@ fn sizes(conn: &Connection) -> Result<[u64; Part::ALL.len()]> {
             Part::Organizations => "/* move */ SELECT count(*) FROM organization",
             Part::Applications => "/* move */ SELECT count(*) FROM application",
             Part::Endpoints => "/* move */ SELECT count(*) FROM endpoint",
+            Part::PastHeaders => "/* move */ SELECT count(*) FROM past_headers",
             Part::EventTypes => "/* move */ SELECT count(*) FROM event_type",
             Part::Messages => "/* move */ SELECT count(*) FROM message",
             Part::Deliveries => "/* move */ SELECT count(*) FROM delivery",

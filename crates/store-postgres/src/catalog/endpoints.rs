@@ -17,7 +17,7 @@ use store::{audit::of_endpoint, catalog::Refused, paging::Window, sealed, vault:
 use tokio_postgres::Row;
 use url::Url;
 
-use super::{applications, audit};
+use super::{applications, audit, past_headers};
 use crate::{
     conn::{Conn, Tx},
     error::{Error, Result},
@@ -255,6 +255,7 @@ pub(super) async fn update(
     }
     let enabled = rows::get(&stored, 1)? && !endpoint.disabled;
     let failing = rows::opt_time(&stored, 2)?.filter(|_| !enabled);
+    past_headers::keep(tx, (org, app, id), endpoint.updated_at).await?;
     write(tx, ports, UPDATE, endpoint, failing).await?;
     applications::bump(tx, org, app).await?;
     audit(tx, ports, org, actor, "endpoint.update", &id, &of_endpoint(endpoint)).await?;
@@ -282,7 +283,7 @@ pub(crate) async fn write(
             &url,
             &sealed_url.is_some(),
             &endpoint.disabled,
-            &sealed::seal_headers(vault, endpoint),
+            &sealed::seal_headers(vault, endpoint.id, &endpoint.headers),
             &sealed::seal_secrets(vault, endpoint),
             &first_failure_at.map(Timestamp::as_micros),
             &rows::narrow::<i32>(endpoint.revision)?,

@@ -9,9 +9,10 @@ pub(crate) mod applications;
 pub(crate) mod endpoints;
 pub(crate) mod event_types;
 pub(crate) mod organizations;
+pub(crate) mod past_headers;
 mod subscriptions;
 
-use std::{fmt::Display, sync::Arc};
+use std::{collections::BTreeMap, fmt::Display, sync::Arc};
 
 use async_trait::async_trait;
 use domain::{
@@ -296,6 +297,18 @@ impl Catalog for PostgresStore {
     ) -> store::Result<Vec<Subscriptions>> {
         let conn = self.shared.read().await?;
         Ok(subscriptions::list(&conn, org, after, limit).await?)
+    }
+
+    async fn headers_at(
+        &self,
+        org: OrganizationId,
+        app: ApplicationId,
+        endpoint: EndpointId,
+        revision: u32,
+    ) -> store::Result<Option<BTreeMap<String, String>>> {
+        let conn = self.shared.read().await?;
+        let vault = &self.shared.ports.vault;
+        Ok(past_headers::find(&conn, vault, (org, app, endpoint), revision).await?)
     }
 
     async fn create_event_type(

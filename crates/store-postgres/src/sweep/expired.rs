@@ -1,6 +1,6 @@
 //! Small rows that have ended by themselves: claims, saved answers, tokens, revocations, what sources
-//! refused; and those that go with history: tasks and alerts that have ended, the audit. Each is found by an index on
-//! its time.
+//! refused; and those that go with history: tasks and alerts that have ended, the audit, endpoints' past
+//! headers. Each is found by an index on its time.
 
 use domain::id::{AlertId, TaskId};
 use store::housekeeping::{RetentionLimits, Swept};
@@ -43,6 +43,7 @@ pub(super) async fn sweep(shared: &Shared, limits: RetentionLimits) -> Result<Sw
         (false, remove!("revocation", "forget_at", "forget_at <= $1"), now),
         (false, remove!("rejected", "expires_at", "expires_at <= $1"), now),
         (false, remove!("audit", "at", "at < $1"), before),
+        (false, remove!("past_headers", "replaced_at", "replaced_at < $1"), before),
     ] {
         let removed = count(tx.execute(sql, &[&time, &limit]).await?)?;
         swept.claims += if counts { removed } else { 0 };

@@ -2,11 +2,11 @@
 
 use domain::{
     application::Application, clock::Timestamp, endpoint::Endpoint, event_type::EventType,
-    name::Uid, organization::Organization,
+    id::EndpointId, name::Uid, organization::Organization,
 };
 use store::{
     sealed,
-    transfer::{Batch, Limits, Record, is_blank},
+    transfer::{Batch, Limits, MovedHeaders, Record, is_blank},
     vault::Vault,
 };
 
@@ -71,6 +71,35 @@ pub(super) async fn endpoints(
         let place = Key::place(&[endpoint.org.raw(), endpoint.app.raw(), endpoint.id.raw()]);
         let deleted_at = rows::opt_time(row, 15)?;
         Ok((place, Some(Record::Endpoint { endpoint, deleted_at })))
+    })
+}
+
+pub(super) async fn past_headers(
+    conn: &Conn,
+    vault: &Vault,
+    after: &Key,
+    limits: Limits,
+) -> Result<Batch> {
+    let sql =
+        "/* export */ SELECT org, app, endpoint, revision, headers, replaced_at FROM past_headers
+               WHERE (org, app, endpoint, revision) > ($1, $2, $3, $4)
+               ORDER BY org, app, endpoint, revision LIMIT $5";
+    let key = (after.part(0), after.part(1), after.part(2));
+    let revision = after.part(3).try_into().map_or(-1, i32::from_be_bytes);
+    let found = conn.query(sql, &[&key.0, &key.1, &key.2, &revision, &limit(limits)]).await?;
+    page(&found, |row| {
+        let endpoint: EndpointId = rows::id(row, 2)?;
+        let past = MovedHeaders {
+            org: rows::id(row, 0)?,
+            app: rows::id(row, 1)?,
+            endpoint,
+            revision: rows::int(row, 3)?,
+            headers: sealed::open_headers(vault, endpoint, rows::get(row, 4)?)?,
+            replaced_at: rows::time(row, 5)?,
+        };
+        let revision = past.revision.to_be_bytes();
+        let place = Key::place(&[past.org.raw(), past.app.raw(), endpoint.raw(), &revision]);
+        Ok((place, Some(Record::PastHeaders(past))))
     })
 }
 
@@ -145,6 +174,24 @@ pub(super) async fn write_endpoint(
     let (org, app) = (endpoint.org.raw().as_slice(), endpoint.app.raw().as_slice());
     let (id, uid) = (endpoint.id.raw().as_slice(), endpoint.uid.as_ref().map(Uid::as_str));
     tx.execute(sql, &[&org, &app, &id, &deleted_at.as_micros(), &uid]).await?;
+    Ok(())
+}
+
+pub(super) async fn write_past_headers(tx: &Tx, ports: &Ports, past: &MovedHeaders) -> Result<()> {
+    let MovedHeaders { org, app, endpoint, revision, headers, replaced_at } = past;
+    tx.execute(
+        "/* import */ INSERT INTO past_headers (org, app, endpoint, revision, headers, replaced_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        &[
+            &org.raw().as_slice(),
+            &app.raw().as_slice(),
+            &endpoint.raw().as_slice(),
+            &rows::narrow::<i32>(*revision)?,
+            &sealed::seal_headers(&ports.vault, *endpoint, headers),
+            &replaced_at.as_micros(),
+        ],
+    )
+    .await?;
     Ok(())
 }
 

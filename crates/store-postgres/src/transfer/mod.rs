@@ -116,6 +116,7 @@ impl Shared {
             Part::Organizations => catalog::organizations(conn, after, limits).await,
             Part::Applications => catalog::applications(conn, vault, after, limits).await,
             Part::Endpoints => catalog::endpoints(conn, vault, after, limits).await,
+            Part::PastHeaders => catalog::past_headers(conn, vault, after, limits).await,
             Part::EventTypes => catalog::event_types(conn, after, limits).await,
             Part::Messages => history::messages(conn, after, limits).await,
             Part::Deliveries => history::deliveries(conn, after, limits).await,
@@ -162,6 +163,7 @@ impl Shared {
     async fn is_empty(&self) -> Result<bool> {
         let sql = "/* move */ SELECT NOT (EXISTS (SELECT 1 FROM organization)
             OR EXISTS (SELECT 1 FROM application) OR EXISTS (SELECT 1 FROM endpoint)
+            OR EXISTS (SELECT 1 FROM past_headers)
             OR EXISTS (SELECT 1 FROM event_type) OR EXISTS (SELECT 1 FROM message)
             OR EXISTS (SELECT 1 FROM payload) OR EXISTS (SELECT 1 FROM delivery)
             OR EXISTS (SELECT 1 FROM due) OR EXISTS (SELECT 1 FROM pending)
@@ -184,6 +186,7 @@ impl Shared {
                 Part::Organizations => "/* move */ SELECT count(*) FROM organization",
                 Part::Applications => "/* move */ SELECT count(*) FROM application",
                 Part::Endpoints => "/* move */ SELECT count(*) FROM endpoint",
+                Part::PastHeaders => "/* move */ SELECT count(*) FROM past_headers",
                 Part::EventTypes => "/* move */ SELECT count(*) FROM event_type",
                 Part::Messages => "/* move */ SELECT count(*) FROM message",
                 Part::Deliveries => "/* move */ SELECT count(*) FROM delivery",
@@ -220,6 +223,7 @@ async fn write(tx: &Tx, ports: &Ports, record: &Record) -> Result<()> {
         Record::Endpoint { endpoint, deleted_at } => {
             catalog::write_endpoint(tx, ports, endpoint, *deleted_at).await
         }
+        Record::PastHeaders(past) => catalog::write_past_headers(tx, ports, past).await,
         Record::EventType(event_type) => catalog::write_event_type(tx, event_type).await,
         Record::Message(message) => history::write_message(tx, message).await,
         Record::Delivery(delivery) => history::write_delivery(tx, delivery).await,

@@ -213,7 +213,8 @@ async fn tenant_with_all(f: &Fixture<'_>, filled: &mut Filled) {
     f.tried(to_main, 500, Next::Retry(at(20)), at(6)).await;
     let newer = f
         .update_endpoint(&main, |main| {
-            main.url = "https://u:p@two.example/".parse().expect("a url")
+            main.url = "https://u:p@two.example/".parse().expect("a url");
+            main.headers.clear();
         })
         .await;
     let mut outcome = f.outcome(&moved(to_main, at(20)), Some(429), Next::Retry(at(900)), at(20));

@@ -100,6 +100,10 @@ impl Picture {
             let (tenant, endpoint) = (*tenant, *endpoint);
             let ever = store.endpoints_ever(tenant.org, tenant.app, &[endpoint]).await;
             self.endpoints.extend(ever.expect("endpoints"));
+            for revision in 1..=3 {
+                let headers = store.headers_at(tenant.org, tenant.app, endpoint, revision).await;
+                self.note("headers", headers.expect("headers"));
+            }
             let filter = AttemptFilter::default();
             let attempts = store.attempts_by_endpoint(tenant, endpoint, filter, first(250)).await;
             self.note("attempts", attempts.expect("attempts"));

@@ -1,8 +1,13 @@
 //! Endpoints.
 
-use std::{collections::BTreeSet, slice::from_ref, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    slice::from_ref,
+    time::Duration,
+};
 
 use domain::{
+    delivery::Health,
     endpoint::{Endpoint, Transformation},
     id::EndpointId,
     name::{EventTypeName, Ref},
@@ -155,6 +160,57 @@ pub async fn leave_a_task_when_deleted(store: &dyn Store) {
     assert_eq!(kinds, [of_endpoint, of_all]);
     for task in tasks {
         assert_eq!((task.org, task.status, task.done), (f.org, TaskStatus::Running, 0));
+    }
+}
+
+/// Headers are as they were at each revision, whatever ended it, and whether the endpoint is still there.
+pub async fn keep_the_headers_of_past_revisions(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let (app, neighbour) = (f.application().await, f.application().await);
+    let headers = |key: &str| BTreeMap::from([("x-key".to_owned(), key.to_owned())]);
+    let endpoint = Endpoint { headers: headers("one"), ..f.new_endpoint(&app, at(0)) };
+    f.create_endpoint(&endpoint).await;
+    let beside = f.endpoint(&app).await;
+    let at_revision = async |endpoint: &Endpoint, revision| {
+        store.headers_at(f.org, app.id, endpoint.id, revision).await.expect("headers_at")
+    };
+    assert_eq!(at_revision(&endpoint, 1).await, Some(headers("one")));
+    assert_eq!(at_revision(&endpoint, 2).await, None, "it has not come yet");
+
+    let plain = f.update_endpoint(&endpoint, |e| e.headers.clear()).await;
+    let other = f.update_endpoint(&plain, |e| e.headers = headers("three")).await;
+    assert!(f.health(&other, Health::Disable { fail_since: at(10) }).await);
+    let disabled = f.stored_endpoint(&other).await;
+    assert_eq!((disabled.revision, &disabled.headers), (4, &headers("three")));
+    f.update_endpoint(&disabled, |e| e.headers = headers("five")).await;
+    let mut stale = disabled.clone();
+    (stale.revision, stale.headers) = (5, headers("stale"));
+    assert_eq!(store.update_endpoint(&ACTOR, stale).await, Ok(Err(Refused::Stale)));
+
+    let all = [
+        (0, None),
+        (1, Some(headers("one"))),
+        (2, Some(BTreeMap::new())),
+        (3, Some(headers("three"))),
+        (4, Some(headers("three"))),
+        (5, Some(headers("five"))),
+        (6, None),
+    ];
+    for (revision, wanted) in all.clone() {
+        assert_eq!(at_revision(&endpoint, revision).await, wanted, "{revision}");
+    }
+    assert_eq!(at_revision(&beside, 1).await, Some(BTreeMap::new()));
+    assert_eq!(at_revision(&beside, 2).await, None);
+    for (org, wrong) in [(f.org, neighbour.id), (f.other().org, app.id)] {
+        for revision in [1, 5] {
+            let found = store.headers_at(org, wrong, endpoint.id, revision).await;
+            assert_eq!(found, Ok(None), "{revision}");
+        }
+    }
+
+    assert_eq!(store.delete_endpoint(&ACTOR, f.org, app.id, endpoint.id, at(9)).await, Ok(Ok(())));
+    for (revision, wanted) in all {
+        assert_eq!(at_revision(&endpoint, revision).await, wanted, "{revision}");
     }
 }
 

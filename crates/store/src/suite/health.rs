@@ -19,7 +19,7 @@ use crate::{
 
 impl Fixture<'_> {
     /// Settles a try of a fresh message with this for the endpoint; whether it changed something.
-    async fn health(&self, endpoint: &Endpoint, health: Health) -> bool {
+    pub(super) async fn health(&self, endpoint: &Endpoint, health: Health) -> bool {
         let app = self.store.application(endpoint.org, &Ref::Id(endpoint.app)).await;
         let app = app.expect("application").expect("it is there");
         let sent = self.send(&app, &[endpoint], at(1)).await;

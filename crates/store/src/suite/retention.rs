@@ -196,6 +196,21 @@ pub async fn takes_old_tasks(store: &dyn Store) {
     assert_eq!(left, tasks[2..]);
 }
 
+/// Headers of revisions that no attempt on record was made with go; those of the present one stay.
+pub async fn takes_past_headers(store: &dyn Store) {
+    let f = Fixture::new(store);
+    let app = f.application().await;
+    let mut endpoint = f.endpoint(&app).await;
+    for time in [100, 200, 300] {
+        endpoint = f.update_endpoint(&endpoint, |e| e.updated_at = at(time)).await;
+    }
+    assert_eq!(sweep(store, at(600), at(300), 1).await, Swept::default());
+    for (revision, known) in [(1, false), (2, false), (3, true), (4, true)] {
+        let headers = store.headers_at(f.org, app.id, endpoint.id, revision).await;
+        assert_eq!(headers.expect("headers_at").is_some(), known, "{revision}");
+    }
+}
+
 /// Pending work is counted, and none of it is lost from sight.
 pub async fn counts_what_remains(store: &dyn Store) {
     let f = Fixture::new(store);

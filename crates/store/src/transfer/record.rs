@@ -1,6 +1,6 @@
 //! What is moved, in the words of the domain.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use domain::{
     alert::{Alert, Rule},
@@ -34,6 +34,7 @@ pub enum Part {
     Organizations,
     Applications,
     Endpoints,
+    PastHeaders,
     EventTypes,
     Messages,
     Deliveries,
@@ -51,10 +52,11 @@ pub enum Part {
 
 impl Part {
     /// All of them, in order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Organizations,
         Self::Applications,
         Self::Endpoints,
+        Self::PastHeaders,
         Self::EventTypes,
         Self::Messages,
         Self::Deliveries,
@@ -76,6 +78,7 @@ impl Part {
             Self::Organizations => "organizations",
             Self::Applications => "applications",
             Self::Endpoints => "endpoints",
+            Self::PastHeaders => "past headers",
             Self::EventTypes => "event types",
             Self::Messages => "messages",
             Self::Deliveries => "deliveries",
@@ -124,6 +127,8 @@ pub enum Record {
         /// When it was deleted, if it was.
         deleted_at: Option<Timestamp>,
     },
+    /// An endpoint's headers at a revision that is past.
+    PastHeaders(MovedHeaders),
     /// An event type, archived or not.
     EventType(EventType),
     /// A message.
@@ -168,6 +173,22 @@ pub enum Record {
     Rollup(MovedRollup),
     /// How far counting has come: the last record of rollups.
     Counted(MovedMarks),
+}
+
+/// An endpoint's headers at a revision that is past, opened.
+pub struct MovedHeaders {
+    /// The environment.
+    pub org: OrganizationId,
+    /// The customer.
+    pub app: ApplicationId,
+    /// Whose.
+    pub endpoint: EndpointId,
+    /// Of which revision.
+    pub revision: u32,
+    /// The headers.
+    pub headers: BTreeMap<String, String>,
+    /// When the revision ended.
+    pub replaced_at: Timestamp,
 }
 
 /// A message, and what belongs to its row.
@@ -262,6 +283,9 @@ impl Record {
             }
             Self::Attempt(attempt) => attempt.outcome.response.len(),
             Self::Response { response, .. } => response.body.len(),
+            Self::PastHeaders(past) => {
+                past.headers.iter().map(|(name, value)| name.len() + value.len()).sum()
+            }
             _ => 0,
         };
         RECORD_BYTES + more

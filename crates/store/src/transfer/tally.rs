@@ -17,7 +17,9 @@ use domain::{
 };
 use serde::Serialize;
 
-use super::{AuditRow, MovedBody, MovedDelivery, MovedMarks, MovedMessage, MovedRollup, Record};
+use super::{
+    AuditRow, MovedBody, MovedDelivery, MovedHeaders, MovedMarks, MovedMessage, MovedRollup, Record,
+};
 use crate::{
     Result,
     alert_doc::rule_doc,
@@ -116,6 +118,16 @@ fn write(f: &mut Fields, record: &Record) -> Result<()> {
             f.text("endpoint");
             write_endpoint(f, endpoint);
             f.option(*deleted_at, Fields::time);
+        }
+        Record::PastHeaders(past) => {
+            let MovedHeaders { org, app, endpoint, revision, headers, replaced_at } = past;
+            f.text("past headers");
+            f.id(org);
+            f.id(app);
+            f.id(endpoint);
+            f.number(*revision);
+            f.json(headers);
+            f.time(*replaced_at);
         }
         Record::EventType(event_type) => {
             f.text("event type");

@@ -10,9 +10,16 @@ import { AttemptStatus } from "../../components/StatusBadge";
 import { ErrorState } from "../../components/states";
 import { Time } from "../../components/Time";
 import { duration, explain } from "../../format";
+import { SentRequest } from "./SentRequest";
+
+interface Props {
+  appId: string;
+  msgId: string;
+  payload: string;
+}
 
 /** All tries, newest first. */
-export function Attempts({ appId, msgId }: { appId: string; msgId: string }) {
+export function Attempts({ appId, msgId, payload }: Props) {
   const query = $api.useInfiniteQuery(
     "get",
     "/api/v1/app/{app_id}/attempt/msg/{msg_id}",
@@ -26,7 +33,7 @@ export function Attempts({ appId, msgId }: { appId: string; msgId: string }) {
         <Text size="sm" c="dimmed">{query.isPending ? "Loading…" : "None yet."}</Text>
       ) : (
         <ol className="hw-timeline">
-          {attempts.map((attempt) => <Attempt key={attempt.id} attempt={attempt} />)}
+          {attempts.map((attempt) => <Attempt key={attempt.id} appId={appId} attempt={attempt} payload={payload} />)}
         </ol>
       )}
       {query.hasNextPage && (
@@ -38,7 +45,13 @@ export function Attempts({ appId, msgId }: { appId: string; msgId: string }) {
   );
 }
 
-function Attempt({ attempt }: { attempt: Schemas["MessageAttemptOut"] }) {
+interface AttemptProps {
+  appId: string;
+  attempt: Schemas["MessageAttemptOut"];
+  payload: string;
+}
+
+function Attempt({ appId, attempt, payload }: AttemptProps) {
   const failed = attempt.status !== 0;
   const [open, setOpen] = useState(false);
   return (
@@ -63,6 +76,9 @@ function Attempt({ attempt }: { attempt: Schemas["MessageAttemptOut"] }) {
             <span>Took {duration(attempt.responseDurationMs)}</span>
             <Id id={attempt.id} />
           </Group>
+          <Text component="h3" size="sm" fw={560} mb={6}>Request</Text>
+          <SentRequest appId={appId} attempt={attempt} payload={payload} />
+          <Text component="h3" size="sm" fw={560} mt="sm" mb={6}>Response</Text>
           {attempt.response ? <Payload label="Response" text={attempt.response} file={`${attempt.id}.txt`} /> : <Text size="sm" c="dimmed">The response had no body.</Text>}
         </div>
       )}

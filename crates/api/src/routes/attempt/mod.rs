@@ -1,6 +1,7 @@
 //! Attempts, and how messages stand at endpoints.
 
 pub(super) mod bodies;
+mod headers;
 mod lists;
 
 use axum::{Json, extract::State};
@@ -99,6 +100,7 @@ pub fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(lists::attempted_messages))
         .routes(routes!(lists::attempted_destinations))
         .routes(routes!(get))
+        .routes(routes!(headers::get))
         .routes(routes!(expunge))
         .routes(routes!(resend))
 }

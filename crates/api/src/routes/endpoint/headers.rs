@@ -113,6 +113,11 @@ pub fn check(faults: &mut Faults, headers: &BTreeMap<String, String>) {
     }
 }
 
+/// Whether the value of a header of this name is not shown.
+pub(in crate::routes) fn is_sensitive(name: &str) -> bool {
+    SENSITIVE.iter().any(|sensitive| name.eq_ignore_ascii_case(sensitive))
+}
+
 /// Whether a header of this name may be sent along.
 pub(in crate::routes) fn check_name(name: &str) -> Result<(), &'static str> {
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "not a header name")?;
@@ -155,7 +160,7 @@ pub(in crate::routes) fn shown(
 ) -> Result<Json<EndpointHeadersOut>, ApiError> {
     let mut shown = EndpointHeadersOut { headers: BTreeMap::new(), sensitive: Vec::new() };
     for (name, value) in &state::endpoint(app, endpoint)?.headers {
-        if SENSITIVE.contains(&name.to_ascii_lowercase().as_str()) {
+        if is_sensitive(name) {
             shown.sensitive.push(name.clone());
         } else {
             shown.headers.insert(name.clone(), value.clone());

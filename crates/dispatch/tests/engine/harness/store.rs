@@ -2,7 +2,7 @@
 //! died. What it keeps is the reference store's.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -203,6 +203,7 @@ delegate! {
     endpoints_ever(org: OrganizationId, app: ApplicationId, endpoints: &[EndpointId]) -> Result<Vec<Endpoint>>;
     subscriptions(org: OrganizationId, after: Option<ApplicationId>, limit: usize)
         -> Result<Vec<Subscriptions>>;
+    headers_at(org: OrganizationId, app: ApplicationId, endpoint: EndpointId, revision: u32) -> Result<Option<BTreeMap<String, String>>>;
     create_event_type(actor: &Actor, event_type: EventType) -> Result<Result<(), Refused<EventTypeName>>>;
     update_event_type(actor: &Actor, event_type: EventType, expected: Timestamp) -> Result<Result<(), Refused<EventTypeName>>>;
     expunge_event_type(actor: &Actor, org: OrganizationId, name: &EventTypeName) -> Result<Result<(), Refused<EventTypeName>>>;
