@@ -1,6 +1,7 @@
-//! Durable jobs: sending again (recover and the replays), cancelling what a deleted endpoint or
-//! application leaves, and statistics of an organization. Each step is idempotent and leaves a cursor, so a job goes on where it was after any
-//! interruption. One that is paused or cancelled in the middle of a step makes that step to its end.
+//! Durable jobs: sending again (recover and the replays), cancelling what a deleted endpoint or application
+//! leaves, and statistics of an organization. Each step is idempotent and leaves a cursor, so a job goes on
+//! where it was after any interruption. One that is paused or cancelled in the middle of a step makes that
+//! step to its end.
 
 use std::{sync::Arc, time::Duration};
 

@@ -8,6 +8,7 @@ mod check;
 mod flush;
 mod gather;
 mod marks;
+mod parts;
 mod read;
 mod recount;
 mod retention;

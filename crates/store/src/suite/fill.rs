@@ -99,8 +99,11 @@ pub async fn fill(
         };
         // While the store is at it, the next ones are made.
         let made = async {
-            let more = batch + 1 < batches;
-            more.then(|| f.some_batch(&tenants, clock, step)).unwrap_or_default()
+            if batch + 1 == batches {
+                Default::default()
+            } else {
+                f.some_batch(&tenants, clock, step)
+            }
         };
         ((), next) = future::join(stored, made).await;
         store.flush_rollups(&[]).await.expect("flushed");
