@@ -97,7 +97,7 @@ pub async fn fill(
             assert!(published.iter().all(|one| *one == Published::Stored), "{published:?}");
             store.settle(settles).await.expect("settled");
         };
-        // While the store is at it, the next ones are made.
+        // While the store is at it, the next ones are made, and counts of the last ones written.
         let made = async {
             if batch + 1 == batches {
                 Default::default()
@@ -105,9 +105,10 @@ pub async fn fill(
                 f.some_batch(&tenants, clock, step)
             }
         };
-        ((), next) = future::join(stored, made).await;
-        store.flush_rollups(&[]).await.expect("flushed");
+        let flushed = async { store.flush_rollups(&[]).await.expect("flushed") };
+        ((), next, ()) = future::join3(stored, made, flushed).await;
         if batch % 20 == 19 || batch + 1 == batches {
+            store.flush_rollups(&[]).await.expect("flushed");
             let before = Timestamp::EPOCH;
             let now = clock.now();
             let limits = RollupLimits {
